@@ -1,0 +1,15 @@
+"""The lake: Delta tables with one atomic commit per partition, and artifacts beside them."""
+
+from tritter_assets.lake.artifacts import Artifact, ArtifactStore
+from tritter_assets.lake.fingerprint import fingerprint_of
+from tritter_assets.lake.location import LakeLocation
+from tritter_assets.lake.table import Lake, PartitionState
+
+__all__ = [
+    "Artifact",
+    "ArtifactStore",
+    "Lake",
+    "LakeLocation",
+    "PartitionState",
+    "fingerprint_of",
+]

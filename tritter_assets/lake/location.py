@@ -1,0 +1,56 @@
+"""Where the lake is: a folder or an S3 prefix, and what is needed to open it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.fs as pafs
+
+from tritter_assets.errors import ContractViolation
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
+_SCHEMES = ("s3://", "s3a://", "memory://", "file://")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LakeLocation:
+    """A lake root and the object-store options that open it.
+
+    `storage_options` are delta-rs option names (`aws_access_key_id`, `aws_endpoint_url`, ...).
+    """
+
+    root: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """True when the root is a folder of this machine."""
+        return not self.root.startswith(_SCHEMES)
+
+    def uri(self, table: str) -> str:
+        """Returns the URI of a table; the folder need not exist yet.
+
+        Raises:
+            ContractViolation: the name holds something other than letters, digits, `_ . - /`.
+        """
+        if not _TABLE_NAME.fullmatch(table) or ".." in table:
+            raise ContractViolation(
+                f"table name {table!r} may hold only letters, digits, '_', '.', '-' and '/': "
+                "rename the source or stage it comes from"
+            )
+        if self.is_local:
+            return str(Path(self.root).expanduser().absolute() / table)
+        return f"{self.root.rstrip('/')}/{table}"
+
+    def filesystem(self, table: str) -> pafs.FileSystem:
+        """Opens the folder of `table` as a filesystem whose paths are relative to it."""
+        if self.is_local:
+            path = Path(self.uri(table))
+            path.mkdir(parents=True, exist_ok=True)
+            return pafs.SubTreeFileSystem(str(path), pafs.LocalFileSystem())
+        from deltalake.fs import DeltaStorageHandler
+
+        return pafs.PyFileSystem(DeltaStorageHandler(self.uri(table), dict(self.storage_options)))

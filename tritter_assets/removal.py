@@ -1,0 +1,79 @@
+"""Removal requests: who asked that what be forgotten, and which rows a request covers.
+
+The table `removals` is append-only in meaning (a request is never deleted) and is written whole.
+Filters (stage 13), mixes and packers read it, so a request takes effect at each of them even if
+the one before has not run again yet.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import polars as pl
+import pyarrow as pa
+
+
+class RemovalKind(StrEnum):
+    """What the value of a request names."""
+
+    REPO = "repo"
+    OWNER = "owner"
+    AUTHOR = "author"
+    SHA256 = "sha256"
+    SWHID = "swhid"
+    ID = "id"
+
+
+REMOVALS_TABLE = "removals"
+
+REMOVAL_SCHEMA = pa.schema(
+    [
+        pa.field("request", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("value", pa.string(), nullable=False),
+        pa.field("requested_at", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+"""`request` is the hash of (kind, value); `requested_at` is an ISO 8601 date and time in UTC."""
+
+_COLUMN = {
+    RemovalKind.REPO: "repo",
+    RemovalKind.OWNER: "owner",
+    RemovalKind.SHA256: "content_sha256",
+    RemovalKind.ID: "id",
+}
+
+
+def covered_by(removals: pl.DataFrame) -> pl.Expr:
+    """Returns a boolean expression over document columns: true where a request covers the row.
+
+    Repositories, owners and e-mail addresses compare without case. A row is also covered when it
+    was derived (`derived_from`) from an id named by a request.
+
+    Args:
+        removals: Rows of `removals`; may be empty.
+    """
+    wanted = {
+        kind: {str(v).lower() for v in removals.filter(pl.col("kind") == kind)["value"]}
+        for kind in RemovalKind
+    }
+    covered = pl.lit(value=False)
+    for kind, column in _COLUMN.items():
+        if wanted[kind]:
+            match = pl.col(column).str.to_lowercase().is_in(sorted(wanted[kind]))
+            covered = covered | match.fill_null(value=False)
+    if wanted[RemovalKind.SWHID]:
+        match = pl.concat_str(pl.lit("swh:1:cnt:"), pl.col("revision")).str.to_lowercase()
+        covered = covered | match.is_in(sorted(wanted[RemovalKind.SWHID])).fill_null(value=False)
+    if wanted[RemovalKind.AUTHOR]:
+        authors = pl.lit(pl.Series([sorted(wanted[RemovalKind.AUTHOR])])).first()
+        emails = pl.col("author_emails").list.eval(pl.element().str.to_lowercase())
+        covered = covered | (emails.list.set_intersection(authors).list.len() > 0).fill_null(
+            value=False
+        )
+    if wanted[RemovalKind.ID]:
+        ids = pl.lit(pl.Series([sorted(wanted[RemovalKind.ID])])).first()
+        parents = pl.col("derived_from").list.set_intersection(ids).list.len() > 0
+        covered = covered | parents.fill_null(value=False)
+    return covered
