@@ -122,7 +122,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one stage says of one document. Stages return these; silence means the stage passed it."""
+    """What one stage says of one document; a stage that is silent has passed it."""
 
     id: str
     stage: Stage

@@ -87,9 +87,8 @@ class YamlFile:
                         line, following = key.start_mark.line + 1, value
                         break
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-                if step < len(node.value):
-                    following = node.value[step]
-                    line = following.start_mark.line + 1
+                following = node.value[step] if step < len(node.value) else None
+                line = following.start_mark.line + 1 if following is not None else line
             if following is None:
                 break
             node = following

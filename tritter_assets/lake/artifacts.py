@@ -30,7 +30,7 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field("facts", pa.string(), nullable=False),
     ]
 )
-"""`path` is relative to the folder `_artifacts`; `facts` is JSON, the same for all files of a set."""
+"""`path` is relative to `_artifacts`; `facts` is JSON, the same for all files of a set."""
 
 _COPY_BYTES = 4 << 20
 
