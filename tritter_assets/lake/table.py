@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from tritter_assets.errors import ContractViolation, LakeCorruption
@@ -232,6 +232,31 @@ class Lake:
     def table_version(self, table: str) -> int:
         """Returns the Delta version, for time travel."""
         return self._open(table).version()
+
+    def version_of(
+        self,
+        table: str,
+        data_version: str,
+        partition: Mapping[str, str] = _NO_PARTITION,
+        *,
+        limit: int = 200,
+    ) -> int | None:
+        """Returns the newest Delta version whose partition held `data_version`, if it is kept.
+
+        Looks at the newest `limit` commits, one after the other (milliseconds each).
+        """
+        if not self.exists(table):
+            return None
+        prefix = _application_id(partition)
+        newest = self.table_version(table)
+        for version in range(newest, max(newest - limit, -1), -1):
+            try:
+                found = self._open(table, version).transaction_version(f"{prefix}#data")
+            except (DeltaError, FileNotFoundError):
+                return None
+            if found is not None and from_transaction_version(found) == data_version:
+                return version
+        return None
 
     def history(self, table: str, limit: int = 20) -> list[dict[str, Any]]:
         """Returns the newest commits of a table."""

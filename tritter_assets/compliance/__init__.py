@@ -1,0 +1,1 @@
+"""Compliance: audits, notices and the papers that prove them, all written from stored tables."""

@@ -1,0 +1,144 @@
+"""HTML that a person reads: self-contained, accessible, the same bytes for the same data.
+
+A page has no script, no external resource and no clock. Text is escaped here and nowhere else:
+callers pass plain strings, and nested fragments are `Fragment` values made by this module.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8886;--soft:#8881}
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem 1.5rem 4rem}
+h1{line-height:1.2}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;margin:.5rem 0 1rem}
+caption{text-align:left;font-weight:600;padding:.25rem 0}
+th,td{border:1px solid var(--line);padding:.25rem .6rem;text-align:left;vertical-align:top}
+thead th{background:var(--soft)}
+td.number{text-align:right;font-variant-numeric:tabular-nums}
+td{overflow-wrap:anywhere;min-width:4rem}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem}dt{font-weight:600}dd{margin:0}
+pre{background:var(--soft);padding:.75rem;overflow-x:auto;white-space:pre-wrap}
+.pass,.fail{display:inline-block;padding:.15rem .6rem;border-radius:.25rem;font-weight:700;color:#fff}
+.pass{background:#1a6b2d}.fail{background:#a8201a}
+img{max-width:100%;height:auto;background:#fff}
+a:focus-visible,summary:focus-visible{outline:3px solid #2563eb}
+""".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of HTML that is already escaped."""
+
+    html: str
+
+
+def _escape(value: Any) -> str:
+    if isinstance(value, Fragment):
+        return value.html
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_escape(part) for part in value)
+    return html.escape(str(value))
+
+
+def page(title: str, *parts: Fragment) -> bytes:
+    """Returns a whole document in UTF-8."""
+    body = "\n".join(part.html for part in parts)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n<h1>{html.escape(title)}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+    ).encode()
+
+
+def heading(text: str, level: int = 2) -> Fragment:
+    """A section heading, level 2 to 4."""
+    return Fragment(f"<h{level}>{html.escape(text)}</h{level}>")
+
+
+def paragraph(text: str | Fragment) -> Fragment:
+    """One paragraph."""
+    return Fragment(f"<p>{_escape(text)}</p>")
+
+
+def verdict_badge(passed: bool, text: str = "") -> Fragment:
+    """Pass or fail, in words as well as in colour."""
+    word = "PASS" if passed else "FAIL"
+    return Fragment(f'<p><span class="{word.lower()}">{word}</span> {_escape(text)}</p>')
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str = "") -> Fragment:
+    """A table with a caption and scoped header cells; numbers are set right-aligned."""
+    lines = ['<div class="scroll" tabindex="0"><table>']
+    if caption:
+        lines.append(f"<caption>{html.escape(caption)}</caption>")
+    heads = "".join(f'<th scope="col">{html.escape(header)}</th>' for header in headers)
+    lines.append(f"<thead><tr>{heads}</tr></thead>\n<tbody>")
+    for row in rows:
+        cells = "".join(
+            f'<td class="number">{_escape(cell)}</td>'
+            if isinstance(cell, (int, float)) and not isinstance(cell, bool)
+            else f"<td>{_escape(cell)}</td>"
+            for cell in row
+        )
+        lines.append(f"<tr>{cells}</tr>")
+    lines.append("</tbody></table></div>")
+    return Fragment("\n".join(lines))
+
+
+def records(rows: Sequence[Mapping[str, Any]], *, caption: str = "") -> Fragment:
+    """A table of mappings that share their keys; the keys become the header."""
+    if not rows:
+        return paragraph(f"{caption}: none." if caption else "None.")
+    headers = list(rows[0])
+    named = [header.replace("_", " ") for header in headers]
+    return table(named, ([row.get(h) for h in headers] for row in rows), caption=caption)
+
+
+def definitions(pairs: Mapping[str, Any]) -> Fragment:
+    """A list of terms and their values."""
+    items = "".join(
+        f"<dt>{html.escape(str(term))}</dt><dd>{_escape(value)}</dd>"
+        for term, value in pairs.items()
+    )
+    return Fragment(f"<dl>{items}</dl>")
+
+
+def listing(items: Iterable[Any]) -> Fragment:
+    """A bulleted list."""
+    return Fragment("<ul>" + "".join(f"<li>{_escape(item)}</li>" for item in items) + "</ul>")
+
+
+def preformatted(text: str) -> Fragment:
+    """Text whose line breaks matter."""
+    return Fragment(f"<pre>{html.escape(text)}</pre>")
+
+
+def details(summary: str, *parts: Fragment) -> Fragment:
+    """A section that opens on demand."""
+    body = "\n".join(part.html for part in parts)
+    return Fragment(f"<details><summary>{html.escape(summary)}</summary>\n{body}\n</details>")
+
+
+def image(png: bytes, *, alternative: str) -> Fragment:
+    """A PNG inside the page, with its text alternative."""
+    data = base64.b64encode(png).decode()
+    return Fragment(
+        f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(alternative)}">'
+        f"<figcaption>{html.escape(alternative)}</figcaption></figure>"
+    )

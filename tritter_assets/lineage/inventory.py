@@ -1,0 +1,48 @@
+"""Which tables a lake holds, found in the lake itself, and how each kind leads to documents.
+
+The catalogue says what should be there; a source that left the catalogue still has its rows in the
+lake, and audits and removals must see them. So tables are listed from the store.
+"""
+
+from __future__ import annotations
+
+import pyarrow.fs as pafs
+
+from tritter_assets.lake import Lake
+
+PARTITION_COLUMNS: dict[str, tuple[str, ...]] = {
+    "raw": ("shard",),
+    "verdicts": ("shard",),
+    "filtered": ("shard",),
+    "signatures": ("shard",),
+    "functions": ("source", "shard"),
+    "synthetic": ("source", "shard"),
+    "mix": (),
+    "packed": (),
+    "dedup": (),
+}
+"""Stage -> partition columns of its tables, in the order data flows."""
+
+DOCUMENT_STAGES = ("raw", "filtered", "functions", "synthetic")
+"""Stages whose tables hold document rows."""
+
+
+def tables_under(lake: Lake, stage: str) -> tuple[str, ...]:
+    """Returns the tables `<stage>/<name>` that exist, sorted."""
+    filesystem = lake.location.filesystem(stage)
+    try:
+        entries = filesystem.get_file_info(pafs.FileSelector("", recursive=False))
+    except FileNotFoundError:
+        return ()
+    names = sorted(e.base_name for e in entries if e.type == pafs.FileType.Directory)
+    return tuple(t for t in (f"{stage}/{name}" for name in names) if lake.exists(t))
+
+
+def stage_of(table: str) -> str:
+    """Returns the stage of a table: its first path segment."""
+    return table.split("/", 1)[0]
+
+
+def phase_of_packed(table: str) -> str:
+    """Returns the phase of `packed/<phase>_<context>`."""
+    return table.removeprefix("packed/").rsplit("_", 1)[0]

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritter_assets.errors import ContractViolation
+from tritter_assets.lake import Lake
+from tritter_assets.lineage.coverage import coverage, read_removals
+from tritter_assets.lineage.forget import affected, marks, prove_absence, request_removal
+from tritter_assets.lineage.where import where
+from tritter_assets.record import DOCUMENT_SCHEMA
+from tritter_assets_tests.lineage import small_lake as small
+
+AT = "2026-11-24T06:00:00Z"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return small.build(tmp_path)
+
+
+def _rebuild_without(lake: Lake, gone: set[str]) -> None:
+    """What a re-materialisation would write once the filters see the requests."""
+    kept = {"alpha": [small.KEPT], "beta": [small.NEAR, small.EXACT, small.OTHER]}
+    for source, rows in kept.items():
+        left = [r for r in rows if r["id"] not in gone]
+        small.write(lake, f"filtered/{source}", left, DOCUMENT_SCHEMA, {"shard": "000"})
+    place = {"source": "alpha", "shard": "000"}
+    small.write(lake, "functions/python", [], small.FUNCTION_SCHEMA, place)
+    small.write(lake, "synthetic/docstring", [], DOCUMENT_SCHEMA, place)
+    for index in ("exact_index", "near_index"):
+        small.write(lake, f"dedup/{index}", [], small.INDEX_SCHEMA)
+    small.write(
+        lake, "mix/phase1_base", [small.mix_row(small.OTHER, "filtered/beta", 80)], small.MIX_SCHEMA
+    )
+    small.write(
+        lake,
+        "packed/phase1_base_256",
+        [small.packed_row(0, [(small.OTHER, "filtered/beta", 56)])],
+        small.PACKED_SCHEMA,
+    )
+
+
+def test_where_follows_a_document_everywhere(lake: Lake) -> None:
+    tables = [place.table for place in where(lake, small.KEPT["id"])]
+    assert tables == [
+        "raw/alpha",
+        "verdicts/alpha",
+        "filtered/alpha",
+        "functions/python",
+        "mix/phase1_base",
+        "packed/phase1_base_256",
+        "dedup/exact_index",
+        "dedup/near_index",
+    ]
+
+
+def test_a_request_covers_copies_and_children(lake: Lake) -> None:
+    report = request_removal(lake, "repo", "ADA/engine", "owner asked", AT)
+    assert report.is_new
+    how = {
+        row["id"]: row["how"] for row in coverage(lake, read_removals(lake)).documents.to_dicts()
+    }
+    assert how[small.KEPT["id"]] == "named"
+    assert set(how) == {
+        small.KEPT["id"],
+        small.EXACT["id"],
+        small.NEAR["id"],
+        small.FUNCTION["id"],
+        small.SYNTHETIC["id"],
+    }
+    assert how[small.SYNTHETIC["id"]] == "derived"
+    assert report.marked[0].asset == "model/phase1_base"
+    assert marks(lake)["status"].to_list() == ["contains_removed"]
+
+
+def test_asking_twice_changes_nothing(lake: Lake) -> None:
+    request_removal(lake, "repo", "ada/engine", "owner asked", AT)
+    before = lake.table_version("removals"), read_removals(lake)
+    again = request_removal(lake, "repo", "Ada/Engine", "again", "2026-12-01T00:00:00Z")
+    assert not again.is_new
+    assert (lake.table_version("removals"), read_removals(lake).to_dicts()) == (
+        before[0],
+        before[1].to_dicts(),
+    )
+
+
+def test_absence_is_proved_only_after_everything_was_rebuilt(lake: Lake) -> None:
+    assert prove_absence(lake, small.CATALOG).passed
+    request_removal(lake, "author", "Author@ada.example", "asked", AT)
+    proof = prove_absence(lake, small.CATALOG)
+    assert not proof.passed
+    tables = {place.table for place in proof.remaining["id"]}
+    assert tables >= {
+        "filtered/alpha",
+        "filtered/beta",
+        "functions/python",
+        "synthetic/docstring",
+        "mix/phase1_base",
+        "packed/phase1_base_256",
+    }
+    assert {place.table for place in affected(lake, small.CATALOG).locations} == tables
+    _rebuild_without(lake, {small.KEPT["id"], small.EXACT["id"], small.NEAR["id"]})
+    proof = prove_absence(lake, small.CATALOG)
+    assert proof.passed, proof.problems
+    # The checkpoint was trained on the version before; time travel shows what it saw.
+    assert [mark.through for mark in proof.checkpoints] == [("model/phase1_base",)]
+
+
+def test_a_near_copy_stays_covered_when_the_index_has_forgotten_the_pair(lake: Lake) -> None:
+    request_removal(lake, "id", small.KEPT["id"], "asked", AT)
+    _rebuild_without(lake, {small.KEPT["id"], small.EXACT["id"]})
+    proof = prove_absence(lake, small.CATALOG)
+    assert {(place.table, place.num_rows) for place in proof.remaining["id"]} == {
+        ("filtered/beta", 1)
+    }
+
+
+def test_content_is_found_under_another_id(lake: Lake) -> None:
+    request_removal(lake, "sha256", small.OTHER["content_sha256"].upper(), "asked", AT)
+    copy = small.row("beta", "zed/late", "late.py", small.OTHER["content"])
+    small.write(
+        lake, "filtered/gamma", [copy | {"source": "gamma"}], DOCUMENT_SCHEMA, {"shard": "000"}
+    )
+    proof = prove_absence(lake, small.CATALOG)
+    assert "filtered/gamma" in {place.table for place in proof.remaining["content"]}
+
+
+def test_a_child_checkpoint_inherits_what_its_parent_saw(lake: Lake, tmp_path: Path) -> None:
+    clean = [small.packed_row(0, [(small.OTHER, "filtered/beta", 9)])]
+    small.write(lake, "packed/phase2_domain_256", clean, small.PACKED_SCHEMA)
+    small.write_model(
+        lake, tmp_path, "phase2_domain", "packed/phase2_domain_256", "model/phase1_base"
+    )
+    report = request_removal(lake, "owner", "ada", "asked", AT)
+    assert [(m.asset, m.through) for m in report.marked] == [
+        ("model/phase1_base", ("model/phase1_base",)),
+        ("model/phase2_domain", ("model/phase1_base",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "at"),
+    [
+        ("planet", "x", AT),
+        ("sha256", "abc", AT),
+        ("author", "nobody", AT),
+        ("id", "Z" * 32, AT),
+        ("repo", "a/b", "yesterday"),
+        ("swhid", "swh:1:rev:" + "0" * 40, AT),
+    ],
+)
+def test_a_bad_request_says_what_to_write(tmp_path: Path, kind: str, value: str, at: str) -> None:
+    with pytest.raises(ContractViolation, match=r"use one of|give|write"):
+        request_removal(Lake.at(tmp_path), kind, value, "why", at)
+
+
+def test_a_request_before_any_data_is_kept(tmp_path: Path) -> None:
+    lake = Lake.at(tmp_path)
+    request_removal(lake, "repo", "a/b", "asked early", AT)
+    assert read_removals(lake).height == 1
+    assert prove_absence(lake, small.CATALOG).passed
