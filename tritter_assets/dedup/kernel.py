@@ -1,0 +1,334 @@
+"""Compiled kernels over Arrow buffers: shingles, sketches, normalised text and set intersections.
+
+Every kernel takes offsets and bytes as they lie in an Arrow array and fills arrays that the caller
+allocated; none creates a Python object per document, and all release the GIL, so threads scale.
+The functions are plain Python here and are compiled on first use (`kernels()`), because importing
+numba costs a second that a process which only looks at the graph should not pay.
+
+A shingle is `width` consecutive words ([A-Za-z0-9_]+, ASCII lower case), hashed to 64 bits. A
+document with fewer words than that has one shingle: its whole text, lower-cased, white space
+collapsed. Bytes outside ASCII separate words, so text without ASCII words is compared whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+NUM_HASHES = 256
+"""Coordinates of a sketch."""
+
+SHINGLE_WORDS = 5
+
+KERNEL_VERSION = "1"
+"""Bump when a kernel's output changes: every signature goes stale with it."""
+
+_WORD_SEED = np.uint64(0x243F6A8885A308D3)
+_WORD_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_ROLL_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
+_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
+_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
+_ROUND_STEP = np.uint64(0xA0761D6478BD642F)
+_TEXT_SEED = np.uint64(0x13198A2E03707344)
+_U0, _U1, _U5 = np.uint64(0), np.uint64(1), np.uint64(5)
+_U24, _U32, _U33, _U56 = np.uint64(24), np.uint64(32), np.uint64(33), np.uint64(56)
+_LOW_32 = np.uint64(0xFFFFFFFF)
+_EMPTY = np.uint32(0xFFFFFFFF)
+
+
+def word_table() -> np.ndarray:
+    """Returns byte -> lower-cased word byte, or 0 for a byte that separates words."""
+    table = np.zeros(256, dtype=np.uint8)
+    for byte in range(128):
+        if chr(byte).isalnum() or chr(byte) == "_":
+            table[byte] = ord(chr(byte).lower())
+    return table
+
+
+def fold_table() -> np.ndarray:
+    """Returns byte -> ASCII lower case, with every white-space byte turned into 32."""
+    table = np.arange(256, dtype=np.uint8)
+    table[ord("A") : ord("Z") + 1] += 32
+    table[[9, 10, 11, 12, 13, 28, 29, 30, 31]] = 32
+    return table
+
+
+def _shingle(  # noqa: PLR0912, PLR0915 - one pass; numba would not inline helpers for free
+    offsets: Any, data: Any, words: Any, folds: Any, width: Any, starts: Any, out: Any
+) -> Any:
+    """Writes each document's distinct shingles, in order of appearance, one after the other.
+
+    `starts` has one entry more than there are documents; `out` needs `len(data) // 2 + documents`
+    entries. Returns how many were written.
+    """
+    num_documents = offsets.shape[0] - 1
+    longest = 0
+    for document in range(num_documents):
+        longest = max(longest, offsets[document + 1] - offsets[document])
+    hashes = np.empty(longest // 2 + 2, dtype=np.uint64)
+    slots = 64
+    while slots < longest + 2:
+        slots *= 2
+    table = np.zeros(slots, dtype=np.uint64)
+    leaving = _U1
+    for _ in range(width):
+        leaving *= _ROLL_MULTIPLIER
+    written = 0
+    for document in range(num_documents):
+        starts[document] = written
+        begin, end = offsets[document], offsets[document + 1]
+        # Words. A branch-free form: the hash is stored after every byte and the cursor moves only
+        # where a word ends, because word ends are what a branch predictor cannot predict.
+        num_words = 0
+        word_hash = _WORD_SEED
+        inside = 0
+        for position in range(begin, end):
+            byte = words[data[position]]
+            is_word = 1 if byte != 0 else 0
+            hashes[num_words] = word_hash
+            num_words += inside & (1 - is_word)
+            advanced = (word_hash ^ np.uint64(byte)) * _WORD_MULTIPLIER
+            word_hash = advanced if byte != 0 else _WORD_SEED
+            inside = is_word
+        hashes[num_words] = word_hash
+        num_words += inside
+        if num_words < width:
+            text_hash = _TEXT_SEED
+            pending = False
+            any_text = False
+            for position in range(begin, end):
+                byte = folds[data[position]]
+                if byte == 32:
+                    pending = any_text
+                    continue
+                if pending:
+                    text_hash = (text_hash ^ np.uint64(32)) * _WORD_MULTIPLIER
+                    text_hash ^= text_hash >> _U32
+                    pending = False
+                any_text = True
+                text_hash = (text_hash ^ np.uint64(byte)) * _WORD_MULTIPLIER
+                text_hash ^= text_hash >> _U32
+            text_hash ^= text_hash >> _U33
+            text_hash *= _MIX_1
+            text_hash ^= text_hash >> _U33
+            out[written] = max(text_hash, _U1)
+            written += 1
+            continue
+        capacity = 64
+        while capacity < 2 * num_words:
+            capacity *= 2
+        mask = np.uint64(capacity - 1)
+        table[:capacity] = _U0
+        rolled = _U0
+        for index in range(num_words):
+            rolled = rolled * _ROLL_MULTIPLIER + hashes[index]
+            if index >= width:
+                rolled -= leaving * hashes[index - width]
+            if index < width - 1:
+                continue
+            mixed = rolled
+            mixed ^= mixed >> _U33
+            mixed *= _MIX_1
+            mixed ^= mixed >> _U33
+            mixed *= _MIX_2
+            mixed ^= mixed >> _U33
+            mixed = max(mixed, _U1)
+            slot = mixed & mask
+            while table[slot] != _U0 and table[slot] != mixed:
+                slot = (slot + _U1) & mask
+            if table[slot] == _U0:
+                table[slot] = mixed
+                out[written] = mixed
+                written += 1
+    starts[num_documents] = written
+    return written
+
+
+def _sketch(starts: Any, shingles: Any, out: Any) -> None:
+    """Fills one row of 256 minima per document: Fast Similarity Sketching.
+
+    Dahlgaard, Knudsen, Thorup, FOCS 2017. Round r throws every shingle into one of the 256 bins; a
+    bin keeps its minimum and closes at the end of the round that filled it; after 256 rounds each
+    open bin takes the minimum over all shingles. As with 256 independent permutations, two sets
+    agree in a coordinate with probability equal to their Jaccard similarity, with no larger
+    variance, but a document of n shingles costs n + 256 ln 256 steps and not 256 n. Short
+    documents fill their bins in later rounds, so they keep the recall that one-permutation
+    hashing with copied bins loses.
+    """
+    num_documents = starts.shape[0] - 1
+    closed = np.zeros(NUM_HASHES, dtype=np.uint8)
+    for document in range(num_documents):
+        begin, end = starts[document], starts[document + 1]
+        row = out[document]
+        row[:] = _EMPTY
+        for position in range(begin, end):
+            mixed = shingles[position]
+            bin_ = mixed >> _U56
+            value = np.uint32((mixed >> _U24) & _LOW_32)
+            row[bin_] = min(row[bin_], value)
+        seed = _U0
+        for turn in range(1, 2 * NUM_HASHES):
+            num_open = 0
+            for bin_index in range(NUM_HASHES):
+                is_open = row[bin_index] == _EMPTY
+                closed[bin_index] = 0 if is_open else 1
+                num_open += 1 if is_open else 0
+            if num_open == 0:
+                break
+            seed += _ROUND_STEP
+            if turn >= NUM_HASHES and closed[turn - NUM_HASHES] != 0:
+                continue
+            for position in range(begin, end):
+                mixed = (shingles[position] + seed) * _MIX_1
+                mixed ^= mixed >> _U32
+                mixed *= _MIX_2
+                value = np.uint32((mixed >> _U24) & _LOW_32)
+                bin_ = mixed >> _U56
+                if turn >= NUM_HASHES:
+                    bin_ = np.uint64(turn - NUM_HASHES)
+                if closed[bin_] == 0:
+                    row[bin_] = min(row[bin_], value)
+
+
+def _normalize(offsets: Any, data: Any, folds: Any, starts: Any, out: Any) -> None:
+    """Writes each document in ASCII lower case, white space collapsed to one blank and trimmed."""
+    num_documents = offsets.shape[0] - 1
+    cursor = 0
+    for document in range(num_documents):
+        first = cursor
+        starts[document] = first
+        blank = 1
+        for position in range(offsets[document], offsets[document + 1]):
+            byte = folds[data[position]]
+            is_blank = 1 if byte == 32 else 0
+            out[cursor] = byte
+            cursor += 1 - (is_blank & blank)
+            blank = is_blank
+        if cursor > first and out[cursor - 1] == 32:
+            cursor -= 1
+    starts[num_documents] = cursor
+
+
+def _jaccard(left: Any, right: Any, starts: Any, shingles: Any, out: Any) -> None:
+    """Fills the exact Jaccard similarity of pairs of shingle sets; quickest with `left` sorted.
+
+    The left set goes into an open-addressing table once per run of equal `left`, the right set is
+    looked up in it: no set has to be sorted.
+    """
+    largest = 0
+    for document in range(starts.shape[0] - 1):
+        largest = max(largest, starts[document + 1] - starts[document])
+    slots = 64
+    while slots < 2 * largest:
+        slots *= 2
+    table = np.zeros(slots, dtype=np.uint64)
+    mask = _U0
+    loaded = -1
+    for pair in range(left.shape[0]):
+        i, i_end = starts[left[pair]], starts[left[pair] + 1]
+        j, j_end = starts[right[pair]], starts[right[pair] + 1]
+        if left[pair] != loaded:
+            loaded = left[pair]
+            capacity = 64
+            while capacity < 2 * (i_end - i):
+                capacity *= 2
+            mask = np.uint64(capacity - 1)
+            table[:capacity] = _U0
+            for position in range(i, i_end):
+                shingle = shingles[position]
+                slot = shingle & mask
+                while table[slot] != _U0:
+                    slot = (slot + _U1) & mask
+                table[slot] = shingle
+        shared = 0
+        for position in range(j, j_end):
+            shingle = shingles[position]
+            slot = shingle & mask
+            while table[slot] != _U0 and table[slot] != shingle:
+                slot = (slot + _U1) & mask
+            shared += 1 if table[slot] == shingle else 0
+        out[pair] = shared / ((i_end - i) + (j_end - j) - shared)
+
+
+def _components(num_nodes: Any, left: Any, right: Any, labels: Any) -> None:
+    """Fills each node's smallest reachable node: union by smaller root, with path halving."""
+    for node in range(num_nodes):
+        labels[node] = node
+    for pair in range(left.shape[0]):
+        a, b = left[pair], right[pair]
+        while labels[a] != a:
+            labels[a] = labels[labels[a]]
+            a = labels[a]
+        while labels[b] != b:
+            labels[b] = labels[labels[b]]
+            b = labels[b]
+        if a < b:
+            labels[b] = a
+        elif b < a:
+            labels[a] = b
+    # Roots are smaller than the nodes under them, so one ascending pass flattens every path.
+    for node in range(num_nodes):
+        labels[node] = labels[labels[node]]
+
+
+def _survivors(
+    starts: Any, earlier: Any, scores: Any, excluded: Any, kept_by: Any, kept_score: Any
+) -> None:
+    """Walks nodes in order; a node falls when a node that stays before it is its neighbour.
+
+    `earlier[starts[n]:starts[n + 1]]` are the neighbours of n with smaller numbers, ascending.
+    `kept_by` becomes the most similar of them that stays (the first among equals), or -1.
+    Excluded nodes neither stay for others nor fall.
+    """
+    for node in range(starts.shape[0] - 1):
+        kept_by[node] = -1
+        kept_score[node] = 0.0
+        if excluded[node]:
+            continue
+        for edge in range(starts[node], starts[node + 1]):
+            other = earlier[edge]
+            stays = kept_by[other] < 0 and not excluded[other]
+            if stays and (kept_by[node] < 0 or scores[edge] > kept_score[node]):
+                kept_by[node] = other
+                kept_score[node] = scores[edge]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """The compiled kernels; see the function of the same name for arguments."""
+
+    shingle: Callable[..., int]
+    sketch: Callable[..., None]
+    normalize: Callable[..., None]
+    jaccard: Callable[..., None]
+    components: Callable[..., None]
+    survivors: Callable[..., None]
+
+
+@cache
+def kernels() -> Kernels:
+    """Compiles the kernels, or loads them from numba's cache beside this file.
+
+    Where neither that folder, nor the user's cache folder, nor `NUMBA_CACHE_DIR` can be written,
+    they are compiled for this process alone.
+    """
+    import numba
+
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            return numba.njit(nogil=True, cache=True)(function)
+        except RuntimeError:  # numba: "no locator available"
+            return numba.njit(nogil=True)(function)
+
+    return Kernels(
+        shingle=compiled(_shingle),
+        sketch=compiled(_sketch),
+        normalize=compiled(_normalize),
+        jaccard=compiled(_jaccard),
+        components=compiled(_components),
+        survivors=compiled(_survivors),
+    )
