@@ -1,0 +1,99 @@
+"""Stage 8: lock files, minified files, generator markers and vendored copies.
+
+Reads path and content. go-enry's `is_generated` knows many generators; our own markers are looked
+for in the first `head_chars` only, since prose about generators is not generated.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+from tritter_assets.filters.contract import JudgeContext, StageDefinition
+from tritter_assets.verdict import Action, Reason, Stage, Verdict
+
+STAGE_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratedConfig:
+    """Lists and thresholds of stage 8."""
+
+    lock_names: tuple[str, ...]
+    markers: tuple[str, ...]
+    """Regular expressions (Rust syntax), matched without case within comment-like lines."""
+    head_chars: int
+    minified_languages: tuple[str, ...]
+    minified_average_line_chars: float
+    vendored: str
+    """Action for vendored copies: `keep`, `drop` or `quarantine`."""
+    vendored_patterns: tuple[str, ...]
+    """Path patterns (Rust syntax) of vendored folders, besides go-enry's list."""
+    vendored_exceptions: tuple[str, ...]
+    """Path patterns that go-enry calls vendored and we do not."""
+
+
+def judge_generated(
+    frame: pl.DataFrame, config: GeneratedConfig, context: JudgeContext
+) -> list[Verdict]:
+    """Drops what a machine wrote or what was copied from another project."""
+    del context
+    import enry
+
+    name = pl.col("path").str.extract(r"([^/\\]*)$", 1).str.to_lowercase()
+    # A marker stands in a comment: after it may come anything, before it only comment signs.
+    marker = r"(?im)^[^\w\n]{0,12}[^\n]{0,80}?(?:" + "|".join(config.markers) + ")"
+    average = pl.col("content").str.len_chars() / (
+        pl.col("content").str.count_matches("\n", literal=True) + 1
+    )
+    vendored = pl.lit(value=False)
+    if config.vendored_patterns:
+        vendored = pl.col("path").str.contains("|".join(config.vendored_patterns))
+    excepted = pl.lit(value=False)
+    if config.vendored_exceptions:
+        excepted = pl.col("path").str.contains("|".join(config.vendored_exceptions))
+    head = pl.col("content").str.head(config.head_chars)
+    rows = frame.select(
+        "id",
+        "path",
+        head=head,
+        locked=name.is_in([lock.lower() for lock in config.lock_names]),
+        marked=head.str.extract(marker, 0),
+        minified=(
+            name.str.contains(r"[.\-]min\.(?:js|css)$")
+            | (
+                pl.col("language")
+                .fill_null("")
+                .str.to_lowercase()
+                .is_in([language.lower() for language in config.minified_languages])
+                & (average > config.minified_average_line_chars)
+            )
+        ),
+        vendored=vendored,
+        excepted=excepted,
+    )
+    verdicts: list[Verdict] = []
+    for row_id, path, text, locked, marked, minified, folder, spared in rows.iter_rows():
+        reason, evidence, action = None, "", Action.DROP
+        if locked:
+            reason, evidence = Reason.LOCK_FILE, path
+        elif minified:
+            reason = Reason.MINIFIED
+        elif marked is not None:
+            reason, evidence = Reason.GENERATED_MARKER, re.sub(r"\s+", " ", marked).strip()[-80:]
+        elif enry.is_generated(path.replace("\0", ""), text.encode()):
+            reason, evidence = Reason.GENERATED_MARKER, "go-enry"
+        elif (
+            config.vendored != Action.KEEP.value
+            and not spared
+            and (folder or enry.is_vendor(path.replace("\0", "")))
+        ):
+            reason, evidence, action = Reason.VENDORED, path, Action(config.vendored)
+        if reason is not None:
+            verdicts.append(Verdict(row_id, Stage.GENERATED, action, reason, None, evidence[:200]))
+    return verdicts
+
+
+DEFINITION = StageDefinition(Stage.GENERATED, STAGE_VERSION, GeneratedConfig, judge_generated)
