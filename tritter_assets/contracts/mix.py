@@ -8,7 +8,7 @@ a profile cannot supply it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tritter_assets.contracts.yaml_file import (
     FieldPath,
     YamlFile,
 )
+from tritter_assets.lake import fingerprint_of
 from tritter_assets.record import Modality
 
 PHASES = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
@@ -105,10 +106,12 @@ class Mix:
     unit: Unit
     components: tuple[Component, ...]
     seed: int = 0
+    fim_rate: float = 0.0
+    """Part of the code documents that are packed for filling in the middle, 0 to 1."""
     description: str = ""
     file: Path = field(default_factory=Path)
     digest: str = ""
-    """SHA-256 of the file; part of the code version of `mix/<phase>`."""
+    """Hash of every field that changes which rows are taken; titles and comments do not count."""
 
     @property
     def replayed_phases(self) -> tuple[str, ...]:
@@ -131,7 +134,16 @@ def parse_mix(path: Path) -> Mix:
     return _Parser(YamlFile(path)).mix()
 
 
-_MIX_FIELDS = {"phase", "title", "unit", "seed", "description", "components"}
+def _digest(mix: Mix) -> str:
+    fields = asdict(mix)
+    for name in ("title", "description", "file", "digest"):
+        del fields[name]
+    for component in fields["components"]:
+        del component["title"]
+    return fingerprint_of(fields)
+
+
+_MIX_FIELDS = {"phase", "title", "unit", "seed", "fim_rate", "description", "components"}
 _COMPONENT_FIELDS = {
     "name",
     "title",
@@ -181,13 +193,13 @@ class _Parser:
             unit=unit,
             components=components,
             seed=int(self._number(("seed",), data.get("seed", 0), 0, 2**31)),
+            fim_rate=self._number(("fim_rate",), data.get("fim_rate", 0.0), 0.0, 1.0),
             description=str(data.get("description", "")),
             file=self._file.path,
-            digest=self._file.digest,
         )
         if self._problems:
             raise ContractProblems(self._problems)
-        return mix
+        return replace(mix, digest=_digest(mix))
 
     def _components(self, value: Any, phase: str) -> tuple[Component, ...]:
         if not isinstance(value, list) or not value:
@@ -320,7 +332,11 @@ class _Parser:
         try:
             return enum(value)
         except ValueError:
-            self._bad(where, f"{value!r} is not allowed", f"use {', '.join(enum)}")
+            self._bad(
+                where,
+                f"{value!r} is not allowed",
+                f"use {', '.join(str(member) for member in enum)}",
+            )
             return otherwise
 
 
