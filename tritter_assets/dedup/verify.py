@@ -1,0 +1,174 @@
+"""Exact verification: the Jaccard similarity of candidate pairs, over their full shingle sets.
+
+Only documents that are in a candidate pair are read again. Pairs whose sizes alone rule out the
+threshold (J <= smaller / larger) are never read. Documents are loaded in groups that fit half of
+the memory setting, ordered by the component of the candidate graph they lie in, so nearly every
+pair lies within one group; pairs across two groups load both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from tritter_assets.dedup.kernel import kernels
+from tritter_assets.dedup.text_arrays import ShingleSets, shingle_sets
+from tritter_assets.errors import MissingProvenance
+from tritter_assets.lake import Lake
+
+Reader = Callable[[pl.DataFrame], Iterator[pa.RecordBatch]]
+"""Takes places (one row per document wanted), yields batches of id, content, content_sha256."""
+
+_BYTES_PER_SHINGLE = 16
+"""8 for the hash, 8 for the copy made while sets are joined together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Pairs at or above the threshold (left, right, jaccard), and how many were computed."""
+
+    pairs: pl.DataFrame
+    num_computed: int
+
+
+def lake_reader(lake: Lake) -> Reader:
+    """Returns a reader of `filtered/<source>` for places with columns id, source, shard."""
+
+    def read(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
+        for (source, shard), wanted in places.group_by(["source", "shard"], maintain_order=True):
+            ids = wanted["id"].to_arrow().cast(pa.string())
+            condition = (pads.field("shard") == shard) & pads.field("id").isin(ids)
+            scanner = lake.dataset(f"filtered/{source}").scanner(
+                columns=["id", "content", "content_sha256"],
+                filter=condition,
+                batch_size=1024,
+                batch_readahead=1,
+                fragment_readahead=1,
+            )
+            yield from scanner.to_batches()
+
+    return read
+
+
+def verify_pairs(
+    read: Reader,
+    candidates: pl.DataFrame,
+    places: pl.DataFrame,
+    *,
+    threshold: float,
+    memory_limit_bytes: int,
+) -> Verified:
+    """Computes the exact Jaccard similarity of candidate pairs.
+
+    Args:
+        read: Reads documents again.
+        candidates: Columns left, right: contents.
+        places: One row per content: content, id, content_sha256, num_shingles, and what `read`
+            needs to find the document.
+        threshold: Pairs below it are left out of the result.
+        memory_limit_bytes: Half of it may hold shingle sets.
+
+    Raises:
+        MissingProvenance: a document is gone, or its content is not what was signed.
+    """
+    places = places.sort("content")
+    contents = places["content"].to_numpy()
+    sizes = places["num_shingles"].to_numpy().astype(np.int64)
+    left = np.searchsorted(contents, candidates["left"].to_numpy())
+    right = np.searchsorted(contents, candidates["right"].to_numpy())
+    possible = np.minimum(sizes[left], sizes[right]) >= threshold * np.maximum(
+        sizes[left], sizes[right]
+    )
+    left, right = left[possible], right[possible]
+    group = _groups(sizes, left, right, memory_limit_bytes // 4)
+    jaccard = np.empty(len(left), dtype=np.float64)
+    blocks = np.stack([group[left], group[right]], axis=1)
+    blocks.sort(axis=1)
+    held: dict[int, tuple[ShingleSets, np.ndarray]] = {}
+    used = np.zeros(len(contents), dtype=np.bool_)
+    used[left] = used[right] = True
+    for first, second in np.unique(blocks, axis=0).tolist():
+        here = np.flatnonzero((blocks == (first, second)).all(axis=1))
+        for number in {first, second} - set(held):
+            for stale in set(held) - {first, second}:
+                del held[stale]
+            nodes = np.flatnonzero((group == number) & used)
+            held[number] = _load(read, places[nodes], nodes, len(contents))
+        sets, position = _joined([held[number] for number in sorted({first, second})])
+        order = here[np.argsort(left[here], kind="stable")]
+        found = np.empty(len(order), dtype=np.float64)
+        kernels().jaccard(
+            position[left[order]], position[right[order]], sets.starts, sets.hashes, found
+        )
+        jaccard[order] = found
+    kept = jaccard >= threshold
+    pairs = pl.DataFrame(
+        {
+            "left": contents[left[kept]],
+            "right": contents[right[kept]],
+            "jaccard": jaccard[kept].astype(np.float32),
+        },
+        schema={"left": pl.Int64, "right": pl.Int64, "jaccard": pl.Float32},
+    )
+    return Verified(pairs.sort("left", "right"), len(left))
+
+
+def _groups(
+    sizes: np.ndarray, left: np.ndarray, right: np.ndarray, group_bytes: int
+) -> np.ndarray:
+    """Returns a group number for each content; contents of one component lie side by side."""
+    component = np.empty(len(sizes), dtype=np.int64)
+    kernels().components(len(sizes), left.astype(np.int64), right.astype(np.int64), component)
+    order = np.argsort(component, kind="stable")
+    group = np.empty(len(sizes), dtype=np.int64)
+    group[order] = np.cumsum(sizes[order] * _BYTES_PER_SHINGLE) // max(group_bytes, 1)
+    return group
+
+
+def _load(
+    read: Reader, places: pl.DataFrame, nodes: np.ndarray, num_contents: int
+) -> tuple[ShingleSets, np.ndarray]:
+    """Returns the sets of some contents, and content number -> position among the sets (or -1)."""
+    expected = places.select("id", "content_sha256").with_columns(node=pl.Series(nodes))
+    lengths, hashes, found = [], [], []
+    for batch in read(places):
+        documents = pl.DataFrame(
+            {"id": batch.column("id"), "actual": batch.column("content_sha256")}
+        ).join(expected, on="id", how="left", maintain_order="left")
+        changed = documents.filter(pl.col("actual") != pl.col("content_sha256"))
+        if changed.height:
+            raise MissingProvenance(
+                f"document {changed['id'][0]} is not what was signed: materialise the signatures "
+                "of its shard again"
+            )
+        sets = shingle_sets(batch.column("content"))
+        lengths.append(sets.counts())
+        hashes.append(sets.hashes)
+        found.append(documents["node"].to_numpy())
+    position = np.full(num_contents, -1, dtype=np.int64)
+    order = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    position[order] = np.arange(len(order))
+    if len(order) < len(nodes):
+        missing = places["id"][int(np.flatnonzero(position[nodes] < 0)[0])]
+        raise MissingProvenance(
+            f"document {missing} was signed and is not in its table any more: materialise the "
+            "signatures of its shard again"
+        )
+    starts = np.zeros(len(order) + 1, dtype=np.int64)
+    if len(order):
+        np.cumsum(np.concatenate(lengths), out=starts[1:])
+    return ShingleSets(starts, np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)), position
+
+
+def _joined(parts: list[tuple[ShingleSets, np.ndarray]]) -> tuple[ShingleSets, np.ndarray]:
+    if len(parts) == 1:
+        return parts[0]
+    (one, position), (two, other) = parts
+    starts = np.concatenate([one.starts, two.starts[1:] + one.starts[-1]])
+    sets = ShingleSets(starts, np.concatenate([one.hashes, two.hashes]))
+    return sets, np.where(other >= 0, other + one.num_documents, position)
