@@ -126,9 +126,7 @@ def band_rows(signatures: pl.DataFrame, layout: BandLayout) -> pl.DataFrame:
     )
 
 
-def candidate_pairs(
-    fresh: Any, held: Sequence[Any], *, memory_limit_bytes: int
-) -> pl.DataFrame:
+def candidate_pairs(fresh: Any, held: Sequence[Any], *, memory_limit_bytes: int) -> pl.DataFrame:
     """Returns the distinct pairs of contents that share a band key, one of each pair fresh.
 
     Args:
@@ -155,6 +153,4 @@ def candidate_pairs(
             ORDER BY ALL
             """
         )
-        return pl.DataFrame(
-            found.to_arrow_table(), schema={"left": pl.Int64, "right": pl.Int64}
-        )
+        return pl.DataFrame(found.to_arrow_table(), schema={"left": pl.Int64, "right": pl.Int64})

@@ -131,9 +131,7 @@ def _rows(members: pl.DataFrame, match: str, reason: Reason) -> pl.DataFrame:
         licenses=pl.col("license_concluded").unique().sort()
     )
     return (
-        clustered.join(pooled, on="cluster_id")
-        .select(INDEX_SCHEMA.names)
-        .sort("cluster_id", "id")
+        clustered.join(pooled, on="cluster_id").select(INDEX_SCHEMA.names).sort("cluster_id", "id")
     )
 
 

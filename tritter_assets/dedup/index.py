@@ -130,9 +130,7 @@ def scan_signatures(
         scanned = lake.scan(f"signatures/{source}").filter(pl.col("shard").is_in(names))
         frames.append(scanned.select(wanted).join(shards, on="shard"))
     if not frames:
-        empty = pl.DataFrame(
-            schema={**dict.fromkeys(wanted, pl.String), "priority": pl.Int64}
-        )
+        empty = pl.DataFrame(schema={**dict.fromkeys(wanted, pl.String), "priority": pl.Int64})
         return empty.lazy()
     return pl.concat(frames)
 

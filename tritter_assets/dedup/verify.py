@@ -118,9 +118,7 @@ def verify_pairs(
     return Verified(pairs.sort("left", "right"), len(left))
 
 
-def _groups(
-    sizes: np.ndarray, left: np.ndarray, right: np.ndarray, group_bytes: int
-) -> np.ndarray:
+def _groups(sizes: np.ndarray, left: np.ndarray, right: np.ndarray, group_bytes: int) -> np.ndarray:
     """Returns a group number for each content; contents of one component lie side by side."""
     component = np.empty(len(sizes), dtype=np.int64)
     kernels().components(len(sizes), left.astype(np.int64), right.astype(np.int64), component)
@@ -162,7 +160,9 @@ def _load(
     starts = np.zeros(len(order) + 1, dtype=np.int64)
     if len(order):
         np.cumsum(np.concatenate(lengths), out=starts[1:])
-    return ShingleSets(starts, np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)), position
+    return ShingleSets(
+        starts, np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
+    ), position
 
 
 def _joined(parts: list[tuple[ShingleSets, np.ndarray]]) -> tuple[ShingleSets, np.ndarray]:
