@@ -1,0 +1,1 @@
+"""Sources: from a contract's origin to the rows of `raw/<source>`."""

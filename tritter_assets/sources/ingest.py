@@ -1,0 +1,272 @@
+"""Writes one shard of `raw/<source>`: the only place where upstream becomes rows.
+
+Input: a contract. Output: `record.DOCUMENT_SCHEMA`, sorted by `id`, one row per document.
+
+Plan the shard, gather licence evidence, stream frames, conclude each row's licence, hash, sort and
+write in one commit. Repeated ids inside a shard (same repository, path and content) become one row.
+Cost: one pass over the shard's bytes; memory is about `memory_limit_bytes` plus a frame, however
+much the shard holds (see `sorting.py`). Nothing is lost in silence: what is no document is counted
+per reason in the report. Blind spot: the same document in two shards of one source stays twice
+here; the exact index finds it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from tritter_assets.contracts.policy import Policy
+from tritter_assets.contracts.source import SourceContract
+from tritter_assets.errors import ContractViolation, LicenseRefused
+from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
+from tritter_assets.sources.loader import (
+    Limits,
+    Loader,
+    LoaderContext,
+    UpstreamFile,
+    shard_files,
+)
+from tritter_assets.sources.registry import loader_for
+from tritter_assets.sources.sorting import DocumentSorter
+
+STAGE_VERSION = "1"
+
+DEFAULT_MEMORY_BYTES = 512 << 20
+"""Content held before a shard is sorted through temporary files."""
+
+_TIE_BREAK = ("revision", "url", "split", "license_declared", "owner")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestReport:
+    """What one shard's ingestion found; becomes asset metadata."""
+
+    source: str
+    shard: str
+    num_files: int
+    """Upstream files planned for the shard."""
+    num_rows: int
+    content_bytes: int
+    num_duplicates: int
+    """Rows left out because their id stands already."""
+    skipped: Mapping[str, int]
+    """Skip reason -> files or rows."""
+    skipped_examples: tuple[str, ...]
+    """`reason: where`, at most 20."""
+    languages: Mapping[str, int]
+    licenses: Mapping[str, int]
+    """Concluded SPDX expression -> rows."""
+    license_methods: Mapping[str, int]
+    encodings: Mapping[str, int]
+    upstream_digest: str
+    data_version: str
+
+
+def code_version(contract: SourceContract, policy: Policy) -> str:
+    """Returns the identity of the code, contract and policy that make the rows."""
+    digest = fingerprint_of(contract.digest, policy.conclusion_digest)
+    return f"{STAGE_VERSION}.{digest}"
+
+
+def upstream_digest(
+    contract: SourceContract,
+    shard: str,
+    *,
+    cache: Path,
+    project_root: Path,
+    loader: Loader | None = None,
+) -> str:
+    """Returns a digest of what upstream says the shard's files are.
+
+    Needs no network when the contract pins upstream by hash or commit, and none for a pinned Hub
+    revision listed before.
+
+    Raises:
+        UpstreamUnavailable: the files could not be listed.
+    """
+    used = loader or loader_for(contract)
+    context = LoaderContext(cache=cache, project_root=project_root)
+    number = _shard_number(contract, shard)
+    pinned = used.pinned_digest(contract, context)
+    if pinned is not None:
+        return fingerprint_of(pinned, contract.num_shards, number)
+    return _digest_of(shard_files(used.plan(contract, context), number, contract.num_shards))
+
+
+def ingest_shard(
+    lake: Lake,
+    contract: SourceContract,
+    shard: str,
+    *,
+    policy: Policy,
+    cache: Path,
+    fingerprint: str,
+    project_root: Path,
+    loader: Loader | None = None,
+    limits: Limits | None = None,
+    memory_limit_bytes: int = DEFAULT_MEMORY_BYTES,
+) -> IngestReport:
+    """Reads one shard from upstream and replaces its partition of `raw/<source>`.
+
+    Args:
+        lake: Where to write.
+        contract: The source.
+        shard: One of `contract.shards`.
+        policy: Decides how licence names are read.
+        cache: Folder for verified downloads and temporary files.
+        fingerprint: Hash of `code_version` and `upstream_digest`, from the caller.
+        project_root: Folder that holds `data_contracts`.
+        loader: Instead of the registry's, e.g. one for another index or endpoint.
+        limits: Instead of the default limits.
+        memory_limit_bytes: Content held before sorting goes through temporary files.
+
+    Raises:
+        LicenseRefused: the contract is a refusal; the message names the clause.
+        UpstreamUnavailable: upstream cannot be reached or lacks what is pinned.
+        UpstreamChanged: upstream's bytes or columns are not those of the contract.
+        UnsafeArchive: an archive breaks a rule or a limit.
+    """
+    from tritter_assets.licensing.conclude import Concluder
+
+    require_admitted(contract)
+    number = _shard_number(contract, shard)
+    used = loader or loader_for(contract)
+    context = LoaderContext(cache=cache, project_root=project_root, limits=limits or Limits())
+    files = shard_files(used.plan(contract, context), number, contract.num_shards)
+    concluder = Concluder(policy, contract, used.evidence(contract, context))
+    sorter = DocumentSorter(cache / "spill", memory_limit_bytes, _TIE_BREAK)
+    counts = _Counts()
+    try:
+        for frame in used.read(contract, files, context) if files else ():
+            if frame.height:
+                concluded = concluder.conclude(_complete(frame, contract.id, shard))
+                sorter.add(_identified(concluded))
+        state = lake.write(
+            f"raw/{contract.id}",
+            counts.watch(sorter),
+            DOCUMENT_SCHEMA,
+            fingerprint=fingerprint,
+            partition={"shard": shard},
+            commit_metadata={"num_files": len(files), "skipped": dict(context.skips.counts)},
+        )
+    finally:
+        sorter.close()
+    return IngestReport(
+        source=contract.id,
+        shard=shard,
+        num_files=len(files),
+        num_rows=state.num_rows,
+        content_bytes=counts.content_bytes,
+        num_duplicates=sorter.num_duplicates,
+        skipped={str(k): v for k, v in sorted(context.skips.counts.items())},
+        skipped_examples=tuple(f"{why}: {where}" for why, where in context.skips.examples),
+        languages=counts.sorted("language"),
+        licenses=counts.sorted("license_concluded"),
+        license_methods=counts.sorted("license_method"),
+        encodings=dict(sorted(context.encodings.items())),
+        upstream_digest=upstream_digest(
+            contract, shard, cache=cache, project_root=project_root, loader=used
+        ),
+        data_version=state.data_version,
+    )
+
+
+def require_admitted(contract: SourceContract) -> None:
+    """Stops a source that stands in the catalogue only to say that it is refused.
+
+    Raises:
+        LicenseRefused: naming the clause.
+    """
+    if contract.refusal is not None:
+        raise LicenseRefused(
+            f"source {contract.id} is refused under {contract.refusal.clause}: "
+            f"{contract.refusal.reason}. It stays in the catalogue to say so and is never "
+            "materialised; use another source"
+        )
+
+
+class _Counts:
+    """Counts over the rows that are written."""
+
+    _COLUMNS = ("language", "license_concluded", "license_method")
+
+    def __init__(self) -> None:
+        self.content_bytes = 0
+        self._by_column: dict[str, Counter[str]] = {name: Counter() for name in self._COLUMNS}
+
+    def watch(self, sorter: DocumentSorter) -> Iterator[pa.RecordBatch]:
+        for batch in sorter.batches():
+            frame = pl.from_arrow(batch.select([*self._COLUMNS, "content_bytes"]))
+            assert isinstance(frame, pl.DataFrame)
+            self.content_bytes += int(frame["content_bytes"].sum())
+            for name, counter in self._by_column.items():
+                values = frame[name].fill_null("unknown").value_counts()
+                counter.update(dict(values.iter_rows()))
+            yield batch
+
+    def sorted(self, column: str) -> dict[str, int]:
+        """The most frequent first, ties by name."""
+        found = self._by_column[column].items()
+        return dict(sorted(found, key=lambda item: (-item[1], item[0])))
+
+
+def _complete(frame: pl.DataFrame, source: str, shard: str) -> pl.DataFrame:
+    """Adds the document columns that the loader left out; the required ones are filled later."""
+    fixed = {"source": source, "shard": shard}
+    columns = [
+        pl.lit(fixed[name], _EMPTY.schema[name]).alias(name)
+        if name in fixed
+        else pl.col(name).cast(_EMPTY.schema[name])
+        if name in frame.columns
+        else pl.lit(None, _EMPTY.schema[name]).alias(name)
+        for name in DOCUMENT_SCHEMA.names
+    ]
+    return frame.select(columns)
+
+
+def _empty_frame() -> pl.DataFrame:
+    frame = pl.from_arrow(DOCUMENT_SCHEMA.empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+_EMPTY = _empty_frame()
+
+
+def _identified(frame: pl.DataFrame) -> pl.DataFrame:
+    rows = frame.select("source", "repo", "path", "content").rows()
+    texts = [row[3] for row in rows]
+    return frame.with_columns(
+        pl.Series("id", [document_id(*row) for row in rows], pl.String),
+        pl.Series("content_sha256", [content_sha256(text) for text in texts], pl.String),
+        pl.col("content").str.len_bytes().cast(pl.Int64).alias("content_bytes"),
+    ).select(DOCUMENT_SCHEMA.names)
+
+
+def _shard_number(contract: SourceContract, shard: str) -> int:
+    if shard not in contract.shards:
+        raise ContractViolation(
+            f"source {contract.id} has no shard {shard!r}; it has {contract.shards[0]} to "
+            f"{contract.shards[-1]}"
+        )
+    return int(shard)
+
+
+def _digest_of(files: tuple[UpstreamFile, ...]) -> str:
+    return fingerprint_of([(file.name, file.size_bytes, file.digest) for file in files])
+
+
+__all__ = [
+    "STAGE_VERSION",
+    "IngestReport",
+    "code_version",
+    "ingest_shard",
+    "require_admitted",
+    "upstream_digest",
+]
