@@ -1,0 +1,1 @@
+"""Exports of a trained checkpoint (safetensors, GGUF) and the checks that they are the same model."""

@@ -1,0 +1,1 @@
+"""Ternary (BitNet b1.58) training: packed sequences in, a checkpoint with its lineage out."""
