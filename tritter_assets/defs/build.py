@@ -1,0 +1,190 @@
+"""Builds the Dagster asset of a stage: one body for all, because freshness and metadata are one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from tritter_assets.defs.freshness import Graph, Status, inner_partition
+from tritter_assets.defs.metadata import (
+    column_lineage,
+    license_counts,
+    report_metadata,
+    state_metadata,
+    table_schema,
+)
+from tritter_assets.defs.resources import LakeResource
+from tritter_assets.defs.stage import Platform, Stage, StageCheck, Step
+from tritter_assets.lake import PartitionState, fingerprint_of
+
+
+def asset_key(key: str) -> dg.AssetKey:
+    """Returns the Dagster key of a table name."""
+    return dg.AssetKey(key.split("/"))
+
+
+def build_asset(stage: Stage, graph: Graph, base: Platform) -> dg.AssetsDefinition:
+    """Returns the asset of a stage."""
+    from tritter_assets.defs.automation import refresh_condition
+
+    static: dict[str, Any] = dict(stage.facts)
+    if stage.schema is not None:
+        static["dagster/column_schema"] = table_schema(stage.schema)
+
+    @dg.asset(
+        key=asset_key(stage.key),
+        deps=[asset_key(dep) for dep in stage.deps],
+        group_name=stage.group.value,
+        description=stage.description,
+        owners=[stage.owner],
+        tags=dict(stage.tags),
+        kinds=set(stage.kinds),
+        metadata=static,
+        code_version=stage.code_version,
+        partitions_def=dg.StaticPartitionsDefinition(list(stage.shards)) if stage.shards else None,
+        # One run may take a range of shards; each shard is still its own commit.
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=refresh_condition() if stage.automated else None,
+        check_specs=[
+            dg.AssetCheckSpec(
+                name=check.name,
+                asset=asset_key(stage.key),
+                description=check.description,
+                blocking=check.blocking,
+            )
+            for check in stage.checks
+        ],
+        pool=stage.pool,
+        output_required=True,
+    )
+    def stage_asset(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        platform = Platform(settings=base.settings, catalog=base.catalog, lake=lake.open())
+        shards = tuple(context.partition_keys) if stage.shards else ()
+        versions = [
+            refresh(stage, graph, platform, shard, context) for shard in (shards or (None,))
+        ]
+        return dg.MaterializeResult(
+            metadata=_closing_metadata(stage, graph, platform, shards),
+            data_version=dg.DataVersion(
+                versions[0] if len(versions) == 1 else fingerprint_of(versions)
+            ),
+            check_results=[
+                _check_result(stage, check, platform, shards) for check in stage.checks
+            ],
+        )
+
+    return stage_asset
+
+
+def refresh(
+    stage: Stage,
+    graph: Graph,
+    platform: Platform,
+    shard: str | None,
+    context: dg.AssetExecutionContext,
+) -> str:
+    """Makes one partition if it is not fresh, records its metadata, and returns its data version."""
+    status = graph.status(platform, stage, shard)
+    started = time.perf_counter()
+    metadata: dict[str, Any] = {"tritter/recomputed": status is not Status.FRESH}
+    name = stage.key if shard is None else f"{stage.key}[{shard}]"
+    if status is Status.FRESH:
+        context.log.info(f"{name}: fresh")
+    else:
+        step = Step(
+            platform=platform,
+            key=stage.key,
+            shard=shard,
+            fingerprint=graph.fingerprint(platform, stage, shard),
+            shard_fingerprint=lambda inner: graph.inner_fingerprint(platform, stage, inner),
+            context=context,
+        )
+        metadata |= report_metadata(stage.work(step))
+        metadata["tritter/seconds"] = round(time.perf_counter() - started, 3)
+    states = _states(stage, platform, shard)
+    metadata |= state_metadata(states, partitioned=shard is not None)
+    if stage.schema is not None and stage.inner_shards is None:
+        partition = {"shard": shard} if shard is not None else {}
+        metadata |= license_counts(platform.lake, stage.key, partition, stage.schema)
+    if status is not Status.FRESH:
+        rows = sum(state.num_rows for state in states)
+        context.log.info(f"{name}: {rows:,} rows in {metadata['tritter/seconds']:.1f} s")
+    if shard is None:
+        context.add_asset_metadata(metadata)
+    else:
+        context.add_asset_metadata(metadata, partition_key=shard)
+    versions = [state.data_version for state in states]
+    return versions[0] if len(versions) == 1 else fingerprint_of(versions)
+
+
+def _states(stage: Stage, platform: Platform, shard: str | None) -> list[PartitionState]:
+    if stage.inner_shards is not None:
+        partitions = [inner_partition(i) for i in stage.inner_shards(platform)]
+    else:
+        partitions = [{"shard": shard} if shard is not None else {}]
+    found = (platform.lake.state(stage.key, partition) for partition in partitions)
+    return [state for state in found if state is not None]
+
+
+def _closing_metadata(
+    stage: Stage, graph: Graph, platform: Platform, shards: tuple[str, ...]
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
+    if stage.schema is not None:
+        inputs = {
+            dep: upstream.schema
+            for dep in stage.deps
+            if (upstream := graph.stages.get(dep)) is not None and upstream.schema is not None
+        }
+        lineage = column_lineage(stage.schema, inputs)
+        if lineage is not None:
+            metadata["dagster/column_lineage"] = lineage
+    if stage.plot is not None:
+        picture = stage.plot(platform)
+        if picture:
+            metadata["tritter/plot"] = dg.MetadataValue.md(picture)
+    if shards:
+        metadata["tritter/shards"] = ", ".join(shards)
+    return metadata
+
+
+def _check_result(
+    stage: Stage, check: StageCheck, platform: Platform, shards: tuple[str, ...]
+) -> dg.AssetCheckResult:
+    outcome = check.evaluate(platform, shards)
+    return dg.AssetCheckResult(
+        asset_key=asset_key(stage.key),
+        check_name=check.name,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        metadata={key: _as_metadata(value) for key, value in outcome.facts.items()},
+    )
+
+
+def _as_metadata(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str):
+        return value
+    return dg.MetadataValue.json(value)
+
+
+def walk(graph: Graph) -> Iterator[Stage]:
+    """Yields stages so that every stage comes after its inputs."""
+    done: set[str] = set()
+
+    def visit(stage: Stage) -> Iterator[Stage]:
+        if stage.key in done:
+            return
+        done.add(stage.key)
+        for dep in stage.deps:
+            upstream = graph.stages.get(dep)
+            if upstream is not None:
+                yield from visit(upstream)
+        yield stage
+
+    for stage in graph.stages.values():
+        yield from visit(stage)

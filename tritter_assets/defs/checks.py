@@ -1,0 +1,287 @@
+"""Checks of stages. Each reads stored tables only, so it says the same whenever it is run.
+
+A failed blocking check stops its own run. It is not the control: mixes and packers verify licences,
+removals and indexes again themselves, from the same tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from tritter_assets.contracts.quality import check_table
+from tritter_assets.contracts.source import SourceContract
+from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck
+
+_GATE_COLUMNS = (
+    "id",
+    "license_concluded",
+    "license_wrapper",
+    "access_terms",
+    "generator",
+    "license_method",
+    "license_confidence",
+    "split",
+)
+_EXAMPLES = 10
+
+
+def quality_check(contract: SourceContract) -> StageCheck:
+    """The quality rules of the source's contract, over the shards of the run."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        rows = _rows(platform, f"raw/{contract.id}", shards)
+        results = check_table(rows, contract.quality)
+        failed = [result.message for result in results if not result.passed]
+        return CheckOutcome(
+            passed=not failed, facts={"rules": len(results), "failed": failed[:_EXAMPLES]}
+        )
+
+    return StageCheck(
+        name="contract_quality",
+        description=f"Quality rules of {contract.file.name}: "
+        + "; ".join(rule.name for rule in contract.quality),
+        evaluate=evaluate,
+    )
+
+
+def license_gate_check(table: str) -> StageCheck:
+    """Every row's four licence axes are admitted by the active use profile."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        if table.startswith("mix/"):
+            return _mix_gate(platform, table)
+        from tritter_assets.licensing.admit import admit_frame
+
+        if not platform.lake.exists(table):
+            return CheckOutcome(passed=True, facts={"rows": 0})
+        rows = _rows(platform, table, shards).select(_GATE_COLUMNS).collect()
+        catalog = platform.catalog
+        judged = admit_frame(rows, catalog.policy, catalog.profile.use_profile)
+        refused = judged.filter(pl.col("action") != "keep")
+        return CheckOutcome(
+            passed=refused.is_empty(),
+            facts={
+                "rows": rows.height,
+                "use_profile": catalog.profile.use_profile,
+                "refused": refused.height,
+                "examples": refused.head(_EXAMPLES).select("id", "reason").to_dicts(),
+            },
+        )
+
+    return StageCheck(
+        name="license_gate",
+        description="No row without a concluded licence, generator and access terms that the "
+        "active use profile admits.",
+        evaluate=evaluate,
+    )
+
+
+def _mix_gate(platform: Platform, table: str) -> CheckOutcome:
+    """A mix is sound when the gate, run again now, still admits every row it holds."""
+    from tritter_assets.mixes.gate import admitted_rows
+
+    lake = platform.lake
+    rows = lake.scan(table).select("id", "table").collect()
+    admitted = admitted_rows(
+        lake, sorted(rows["table"].unique()), catalog=platform.catalog
+    ).rows.select("id", "table")
+    refused = rows.join(admitted, on=["id", "table"], how="anti")
+    return CheckOutcome(
+        passed=refused.is_empty(),
+        facts={
+            "rows": rows.height,
+            "refused": refused.height,
+            "examples": refused.head(_EXAMPLES).to_dicts(),
+        },
+    )
+
+
+def every_document_judged_check(source: str) -> StageCheck:
+    """Each raw document has exactly one terminal verdict."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        raw = _rows(platform, f"raw/{source}", shards).select("id").collect()
+        terminal = (
+            _rows(platform, f"verdicts/{source}", shards)
+            .filter(pl.col("terminal"))
+            .select("id")
+            .collect()
+        )
+        unjudged = raw.join(terminal, on="id", how="anti").height
+        unknown = terminal.join(raw, on="id", how="anti").height
+        repeated = terminal.height - terminal["id"].n_unique()
+        return CheckOutcome(
+            passed=not (unjudged or unknown or repeated),
+            facts={
+                "documents": raw.height,
+                "without_verdict": unjudged,
+                "verdicts_without_document": unknown,
+                "repeated_terminal_verdicts": repeated,
+            },
+        )
+
+    return StageCheck(
+        name="every_document_judged",
+        description="Scanned documents equal given documents: none is skipped in silence.",
+        evaluate=evaluate,
+    )
+
+
+def retention_check(source: str) -> StageCheck:
+    """Retention per stage against the bands one expects; outside them warns."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        from tritter_assets.filters.funnel import retention
+
+        return CheckOutcome(**retention(_rows(platform, f"verdicts/{source}", shards)))
+
+    return StageCheck(
+        name="retention_in_expected_bands",
+        description="License filtering 30-50 %, basic filters 80-90 %, quality 70-85 %: outside "
+        "these a person should look at the funnel.",
+        evaluate=evaluate,
+        blocking=False,
+    )
+
+
+def no_source_wiped_out_check(table: str) -> StageCheck:
+    """An index that drops more than nine tenths of a source is suspect."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        from tritter_assets.dedup.statistics import retention_by_source
+
+        del shards
+        kept = retention_by_source(platform.lake, table)
+        wiped = {source: share for source, share in kept.items() if share < 0.1}
+        return CheckOutcome(passed=not wiped, facts={"kept_share": kept, "wiped_out": wiped})
+
+    return StageCheck(
+        name="no_source_wiped_out",
+        description="No source loses more than 90 % of its documents to this index.",
+        evaluate=evaluate,
+        blocking=False,
+    )
+
+
+def mix_feasible_check(phase: str) -> StageCheck:
+    """The mix has its tokens without passing a cap; what was redistributed is shown."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        del shards
+        wanted = platform.catalog.profile.mix_tokens.get(phase, 0)
+        mix = platform.catalog.mixes[phase]
+        taken = (
+            platform.lake.scan(f"mix/{phase}")
+            .group_by("component")
+            .agg(
+                tokens=(pl.col("estimated_tokens") * pl.col("epochs")).sum(),
+                epochs=pl.col("epochs").max(),
+            )
+            .collect()
+        )
+        caps = {component.name: component.max_epochs for component in mix.components}
+        over = [
+            row for row in taken.iter_rows(named=True) if row["epochs"] > -(-caps[row["component"]])
+        ]
+        tokens = int(taken["tokens"].sum() or 0)
+        return CheckOutcome(
+            passed=not over and tokens > 0,
+            facts={
+                "wanted_tokens": wanted,
+                "taken_tokens": tokens,
+                "components_without_supply": sorted(caps.keys() - set(taken["component"])),
+                "over_cap": over,
+            },
+        )
+
+    return StageCheck(
+        name="mix_within_caps",
+        description="No row is used more often than its component's cap on epochs allows.",
+        evaluate=evaluate,
+    )
+
+
+def packed_lineage_check(table: str) -> StageCheck:
+    """Sampled tokens lead back to the characters they were made from."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        from tritter_assets.packing.lineage import verify_sample
+
+        del shards
+        result = verify_sample(platform.lake, table, num_sequences=8)
+        return CheckOutcome(passed=not result.failures, facts=_facts(result))
+
+    return StageCheck(
+        name="tokens_trace_to_documents",
+        description="Sampled tokens, decoded, equal the text at the place their segment names.",
+        evaluate=evaluate,
+    )
+
+
+def loss_fell_check(phase: str) -> StageCheck:
+    """Held-out loss after training is below the loss before it."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        del shards
+        facts = platform.artifacts.facts(f"model/{phase}")
+        before, after = facts["heldout_loss_before"], facts["heldout_loss_after"]
+        return CheckOutcome(
+            passed=after < before, facts={"heldout_before": before, "heldout_after": after}
+        )
+
+    return StageCheck(
+        name="heldout_loss_fell",
+        description="Loss on held-out sequences is lower after this phase than before it.",
+        evaluate=evaluate,
+    )
+
+
+def report_passed_check(asset: str, name: str, description: str) -> StageCheck:
+    """A compliance report's own verdict, as it stands in the stored report."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        del shards
+        facts = platform.artifacts.facts(asset)
+        return CheckOutcome(
+            passed=bool(facts["passed"]),
+            facts={"headline": facts["headline"], **facts.get("counts", {})},
+        )
+
+    return StageCheck(name=name, description=description, evaluate=evaluate)
+
+
+def forgotten_is_absent_check() -> StageCheck:
+    """Nothing that a removal request covers remains downstream of raw."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        from tritter_assets.lineage.forget import prove_absence
+
+        del shards
+        proof = prove_absence(platform.lake, platform.catalog)
+        return CheckOutcome(
+            passed=proof.passed,
+            facts={
+                "requests": proof.num_requests,
+                "documents": proof.num_documents,
+                "remaining": list(proof.problems)[:_EXAMPLES],
+                "checkpoints_that_saw_them": [str(e) for e in proof.checkpoints],
+            },
+        )
+
+    return StageCheck(
+        name="forgotten_is_absent",
+        description="Documents covered by removal requests are absent by id and by content.",
+        evaluate=evaluate,
+    )
+
+
+def _rows(platform: Platform, table: str, shards: Sequence[str]) -> pl.LazyFrame:
+    frame = platform.lake.scan(table)
+    return frame.filter(pl.col("shard").is_in(list(shards))) if shards else frame
+
+
+def _facts(result: Any) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in result.__dataclass_fields__}

@@ -1,0 +1,114 @@
+"""signatures/<source> and the global indexes: dedup/{exact,near,semantic}_index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tritter_assets.contracts.source import SourceContract
+from tritter_assets.dedup import exact, near, semantic, signatures
+from tritter_assets.dedup.index import INDEX_SCHEMA, ShardInput
+from tritter_assets.defs.checks import no_source_wiped_out_check
+from tritter_assets.defs.plots import dedup_plot
+from tritter_assets.defs.sources import source_facts, source_tags
+from tritter_assets.defs.stage import Group, Platform, Stage, Step
+
+INDEXES = ("dedup/exact_index", "dedup/near_index", "dedup/semantic_index")
+
+
+def signatures_stage(contract: SourceContract, base: Platform) -> Stage:
+    """Declares the MinHash signatures and content hashes of a source."""
+
+    def work(step: Step) -> Any:
+        assert step.shard is not None
+        return signatures.sign_shard(
+            step.lake, contract.id, step.shard, fingerprint=step.fingerprint
+        )
+
+    return Stage(
+        key=f"signatures/{contract.id}",
+        group=Group.SIGNATURES,
+        description=f"SHA-256 and 256-permutation MinHash of each document of {contract.title}.",
+        code_version=signatures.code_version(),
+        work=work,
+        deps=(f"filtered/{contract.id}",),
+        shards=contract.shards,
+        schema=signatures.SIGNATURE_SCHEMA,
+        owner=contract.owner,
+        tags=source_tags(contract),
+        facts=source_facts(contract),
+        automated=base.catalog.profile.name in contract.profiles,
+    )
+
+
+def index_stages(base: Platform) -> Iterable[Stage]:
+    """Declares the three indexes over the active sources."""
+    profile = base.catalog.profile
+    deps = tuple(f"signatures/{contract.id}" for contract in base.catalog.active_sources())
+
+    def update_exact(step: Step) -> Any:
+        return exact.update_exact_index(
+            step.lake, signed_shards(step.platform), fingerprint=step.fingerprint
+        )
+
+    def update_near(step: Step) -> Any:
+        return near.update_near_index(
+            step.lake,
+            signed_shards(step.platform),
+            threshold=profile.near_threshold,
+            memory_limit_bytes=profile.memory_limit_bytes,
+            fingerprint=step.fingerprint,
+        )
+
+    def update_semantic(step: Step) -> Any:
+        return semantic.update_semantic_index(
+            step.lake,
+            signed_shards(step.platform),
+            enabled=profile.semantic_enabled,
+            fingerprint=step.fingerprint,
+        )
+
+    def stage(name: str, description: str, version: str, work: Any) -> Stage:
+        return Stage(
+            key=f"dedup/{name}",
+            group=Group.DEDUP,
+            description=description,
+            code_version=version,
+            work=work,
+            deps=deps,
+            schema=INDEX_SCHEMA,
+            checks=(no_source_wiped_out_check(f"dedup/{name}"),),
+            plot=lambda platform: dedup_plot(platform, f"dedup/{name}"),
+            pool="dedup_index",
+        )
+
+    yield stage(
+        "exact_index",
+        "Clusters of documents with the same content, or the same content once normalised.",
+        exact.code_version(),
+        update_exact,
+    )
+    yield stage(
+        "near_index",
+        f"Clusters of documents whose exact Jaccard similarity over word 5-grams is at least "
+        f"{profile.near_threshold}. Candidates come from 42 bands of 6; every pair is verified.",
+        near.code_version(profile.near_threshold),
+        update_near,
+    )
+    yield stage(
+        "semantic_index",
+        "SemDeDup: documents pruned for closeness in an embedding space. Off unless the profile "
+        "turns it on.",
+        semantic.code_version(profile.semantic_enabled),
+        update_semantic,
+    )
+
+
+def signed_shards(platform: Platform) -> tuple[ShardInput, ...]:
+    """The shards of active sources that have signatures, with each source's priority."""
+    return tuple(
+        ShardInput(source=contract.id, shard=shard, priority=contract.priority)
+        for contract in platform.catalog.active_sources()
+        for shard in contract.shards
+        if platform.lake.state(f"signatures/{contract.id}", {"shard": shard}) is not None
+    )

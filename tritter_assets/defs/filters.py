@@ -1,0 +1,116 @@
+"""verdicts/<source> and filtered/<source>: annotate, then apply once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from tritter_assets.contracts.source import SourceContract
+from tritter_assets.defs.checks import (
+    every_document_judged_check,
+    license_gate_check,
+    retention_check,
+)
+from tritter_assets.defs.sources import source_facts, source_tags
+from tritter_assets.defs.stage import Group, Platform, Stage, Step
+from tritter_assets.lake import fingerprint_of
+from tritter_assets.record import DOCUMENT_SCHEMA
+from tritter_assets.removal import REMOVALS_TABLE, covered_by
+from tritter_assets.verdict import VERDICT_SCHEMA
+
+_KEYS_OF_REMOVAL = (
+    "id",
+    "repo",
+    "owner",
+    "author_emails",
+    "content_sha256",
+    "revision",
+    "derived_from",
+)
+
+
+def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
+    """Declares the verdicts of a source."""
+    from tritter_assets.filters import judge
+
+    def work(step: Step) -> Any:
+        assert step.shard is not None
+        return judge.judge_shard(
+            step.lake,
+            contract.id,
+            step.shard,
+            contract=contract,
+            policy=step.catalog.policy,
+            profile=step.catalog.profile,
+            removals=removals(step.platform),
+            fingerprint=step.fingerprint,
+        )
+
+    def removed_here(platform: Platform, shard: str | None) -> str:
+        """Only requests that cover rows of this shard make it stale."""
+        requests = removals(platform)
+        table = f"raw/{contract.id}"
+        if requests.is_empty() or not platform.lake.exists(table):
+            return ""
+        rows = platform.lake.scan(table).filter(pl.col("shard") == shard)
+        covered = rows.select(_KEYS_OF_REMOVAL).filter(covered_by(requests)).select("id").collect()
+        return "" if covered.is_empty() else fingerprint_of(sorted(covered["id"]))
+
+    return Stage(
+        key=f"verdicts/{contract.id}",
+        group=Group.VERDICTS,
+        description=(
+            f"What each filter stage says of every document of {contract.title}, with reason, "
+            "evidence and stage version. Nothing is deleted here."
+        ),
+        code_version=judge.code_version(contract, base.catalog.policy, base.catalog.profile),
+        work=work,
+        deps=(f"raw/{contract.id}",),
+        shards=contract.shards,
+        extra_inputs=removed_here,
+        schema=VERDICT_SCHEMA,
+        owner=contract.owner,
+        tags=source_tags(contract),
+        facts=source_facts(contract),
+        checks=(every_document_judged_check(contract.id), retention_check(contract.id)),
+        automated=_active(contract, base),
+    )
+
+
+def filtered_stage(contract: SourceContract, base: Platform) -> Stage:
+    """Declares the documents that passed, redactions applied."""
+    from tritter_assets.filters import apply
+
+    def work(step: Step) -> Any:
+        assert step.shard is not None
+        return apply.apply_shard(
+            step.lake, contract.id, step.shard, fingerprint=step.fingerprint
+        )
+
+    return Stage(
+        key=f"filtered/{contract.id}",
+        group=Group.FILTERED,
+        description=f"Documents of {contract.title} that every filter kept, redacted.",
+        code_version=apply.code_version(),
+        work=work,
+        deps=(f"raw/{contract.id}", f"verdicts/{contract.id}"),
+        shards=contract.shards,
+        schema=DOCUMENT_SCHEMA,
+        owner=contract.owner,
+        tags=source_tags(contract),
+        facts=source_facts(contract),
+        checks=(license_gate_check(f"filtered/{contract.id}"),),
+        automated=_active(contract, base),
+    )
+
+
+def removals(platform: Platform) -> pl.DataFrame:
+    """Reads the removal requests; an empty frame when there are none."""
+    if not platform.lake.exists(REMOVALS_TABLE):
+        return pl.DataFrame(schema={"request": pl.String, "kind": pl.String, "value": pl.String})
+    return platform.lake.scan(REMOVALS_TABLE).collect()
+
+
+def _active(contract: SourceContract, base: Platform) -> bool:
+    return base.catalog.profile.name in contract.profiles

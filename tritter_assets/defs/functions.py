@@ -1,0 +1,92 @@
+"""functions/<language> and synthetic/<generator>: rows derived from filtered documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tritter_assets.dedup.index import ShardInput
+from tritter_assets.defs.checks import license_gate_check
+from tritter_assets.defs.stage import Group, Platform, Stage, Step
+from tritter_assets.functions import extract
+from tritter_assets.record import DOCUMENT_SCHEMA
+from tritter_assets.synthetic.registry import GENERATORS
+
+
+def function_stages(base: Platform) -> Iterable[Stage]:
+    """Declares one asset per language that some active source holds."""
+    active = base.catalog.active_sources()
+    for language in extract.LANGUAGES:
+        sources = [c for c in active if language in c.languages]
+        if not sources:
+            continue
+        yield Stage(
+            key=f"functions/{language}",
+            group=Group.FUNCTIONS,
+            description=(
+                f"Functions of {language} documents with their documentation, cut out by grammar."
+            ),
+            code_version=extract.code_version(language),
+            work=_extract(language, tuple(c.id for c in sources)),
+            deps=tuple(f"filtered/{c.id}" for c in sources),
+            inner_shards=_filtered_shards(tuple(c.id for c in sources)),
+            schema=extract.FUNCTION_SCHEMA,
+            kinds=frozenset({"delta", "treesitter"}),
+            checks=(license_gate_check(f"functions/{language}"),),
+        )
+
+
+def synthetic_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
+    """Declares the generators whose inputs exist; `available` holds the keys of other stages."""
+    for generator in GENERATORS.values():
+        deps = tuple(table for table in generator.inputs if table in available)
+        if not deps:
+            continue
+        sources = tuple(c.id for c in base.catalog.active_sources())
+        yield Stage(
+            key=f"synthetic/{generator.name}",
+            group=Group.SYNTHETIC,
+            description=generator.description,
+            code_version=generator.code_version(),
+            work=_generate(generator, sources),
+            deps=deps,
+            inner_shards=_filtered_shards(sources),
+            schema=DOCUMENT_SCHEMA,
+            checks=(license_gate_check(f"synthetic/{generator.name}"),),
+        )
+
+
+def _extract(language: str, sources: tuple[str, ...]) -> Any:
+    def work(step: Step) -> Any:
+        return extract.extract_functions(
+            step.lake,
+            language,
+            _filtered_shards(sources)(step.platform),
+            fingerprint_of_shard=step.shard_fingerprint,
+        )
+
+    return work
+
+
+def _generate(generator: Any, sources: tuple[str, ...]) -> Any:
+    def work(step: Step) -> Any:
+        return generator.generate(
+            step.lake,
+            _filtered_shards(sources)(step.platform),
+            fingerprint_of_shard=step.shard_fingerprint,
+        )
+
+    return work
+
+
+def _filtered_shards(sources: tuple[str, ...]) -> Any:
+    def shards(platform: Platform) -> tuple[ShardInput, ...]:
+        return tuple(
+            ShardInput(source=contract.id, shard=shard, priority=contract.priority)
+            for contract in platform.catalog.active_sources()
+            if contract.id in sources
+            for shard in contract.shards
+            if platform.lake.state(f"filtered/{contract.id}", {"shard": shard}) is not None
+        )
+
+    return shards

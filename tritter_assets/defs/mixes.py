@@ -1,0 +1,54 @@
+"""mix/<phase>: what a phase trains on, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tritter_assets.defs.checks import license_gate_check, mix_feasible_check
+from tritter_assets.defs.filters import removals
+from tritter_assets.defs.plots import mix_plot
+from tritter_assets.defs.stage import Group, Platform, Stage, Step
+from tritter_assets.mixes import build
+
+
+def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
+    """Declares the mixes; `available` holds the keys of the stages they may draw on."""
+    catalog = base.catalog
+    known = available | {f"mix/{phase}" for phase in catalog.mixes}
+    for phase, mix in catalog.mixes.items():
+        yield Stage(
+            key=f"mix/{phase}",
+            group=Group.MIXES,
+            description=f"{mix.title}: the documents of this phase, sampled by hash at set rates.",
+            code_version=build.code_version(
+                mix, profile=catalog.profile, policy_digest=catalog.policy.digest
+            ),
+            work=_build(phase),
+            deps=tuple(
+                table for table in build.input_tables(mix, catalog) if table in known
+            ),
+            extra_inputs=lambda platform, _: _removal_version(platform),
+            schema=build.MIX_SCHEMA,
+            owner="team:training",
+            tags={"phase": phase},
+            checks=(license_gate_check(f"mix/{phase}"), mix_feasible_check(phase)),
+            plot=lambda platform, phase=phase: mix_plot(platform, phase),
+        )
+
+
+def _build(phase: str) -> Any:
+    def work(step: Step) -> Any:
+        return build.build_mix(
+            step.lake,
+            step.catalog.mixes[phase],
+            catalog=step.catalog,
+            fingerprint=step.fingerprint,
+        )
+
+    return work
+
+
+def _removal_version(platform: Platform) -> str:
+    requests = removals(platform)
+    return "" if requests.is_empty() else ",".join(sorted(requests["request"]))

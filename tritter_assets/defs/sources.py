@@ -1,0 +1,188 @@
+"""raw/<source>: one asset per contract, partitioned by shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from tritter_assets.contracts.source import SourceContract
+from tritter_assets.contracts.yaml_file import ContractProblem
+from tritter_assets.defs.build import asset_key
+from tritter_assets.defs.checks import license_gate_check, quality_check
+from tritter_assets.defs.stage import Group, Platform, Stage, Step
+from tritter_assets.errors import ContractViolation, LicenseRefused
+from tritter_assets.record import DOCUMENT_SCHEMA
+
+
+def raw_stage(contract: SourceContract, base: Platform) -> Stage:
+    """Declares the raw asset of a source."""
+    from tritter_assets.sources import ingest
+
+    def work(step: Step) -> Any:
+        assert step.shard is not None
+        return ingest.ingest_shard(
+            step.lake,
+            contract,
+            step.shard,
+            policy=step.catalog.policy,
+            cache=step.platform.settings.cache,
+            project_root=step.platform.settings.project_root,
+            fingerprint=step.fingerprint,
+        )
+
+    def upstream_digest(platform: Platform, shard: str) -> str:
+        settings = platform.settings
+        return ingest.upstream_digest(
+            contract, shard, cache=settings.cache, project_root=settings.project_root
+        )
+
+    return Stage(
+        key=f"raw/{contract.id}",
+        group=Group.RAW,
+        description=f"{contract.title}. {contract.description}".strip(),
+        code_version=ingest.code_version(contract, base.catalog.policy),
+        work=work,
+        shards=contract.shards,
+        upstream_digest=upstream_digest,
+        schema=DOCUMENT_SCHEMA,
+        kinds=frozenset({"delta", contract.origin.kind}),
+        owner=contract.owner,
+        tags=source_tags(contract),
+        facts=source_facts(contract),
+        checks=(quality_check(contract),),
+        pool={"hub": "hub", "git": "git"}.get(contract.origin.kind),
+        automated=False,
+    )
+
+
+def source_tags(contract: SourceContract) -> dict[str, str]:
+    """Tags that all assets of a source carry."""
+    return {
+        "tier": str(contract.tier),
+        "modality": contract.modality.value,
+        "license_class": license_class(contract),
+        **{f"topic_{tag}": "" for tag in contract.tags},
+    }
+
+
+def license_class(contract: SourceContract) -> str:
+    """Says where a row's licence comes from, the first thing a compliance lead asks."""
+    if contract.refusal is not None:
+        return "refused"
+    if contract.licence.row_column:
+        return "per_row"
+    return "declared" if contract.licence.content != "NOASSERTION" else "detected"
+
+
+def source_facts(contract: SourceContract) -> dict[str, Any]:
+    """Licence facts and origin, shown on every asset of the source."""
+    licence = contract.licence
+    return {
+        "tritter/license_content": licence.content,
+        "tritter/license_wrapper": licence.wrapper,
+        "tritter/access_terms": licence.access_terms,
+        "tritter/generator": licence.generator,
+        "tritter/license_claimed": licence.claimed,
+        "tritter/license_found": licence.found,
+        "tritter/license_evidence": licence.evidence,
+        "tritter/license_as_of": str(licence.as_of or "undated"),
+        "tritter/contract": contract.file.name,
+        "tritter/origin": dg.MetadataValue.json(_origin(contract)),
+    }
+
+
+def _origin(contract: SourceContract) -> dict[str, Any]:
+    origin = contract.origin
+    return {name: _jsonable(getattr(origin, name)) for name in origin.__dataclass_fields__}
+
+
+def _jsonable(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def refused_asset(contract: SourceContract) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:
+    """A source that stands in the catalogue and can never be materialised."""
+    assert contract.refusal is not None
+    message = (
+        f"source {contract.id!r} is refused: {contract.refusal.clause} "
+        f"({contract.refusal.reason}); no use profile admits it. Use another source: "
+        "the contracts of tier 1 are the place to look"
+    )
+    return _closed_asset(
+        f"raw/{contract.id}",
+        description=f"REFUSED. {contract.title}. {message}",
+        error=LicenseRefused(message),
+        owner=contract.owner,
+        tags=source_tags(contract),
+        metadata=source_facts(contract),
+        check="license_is_admitted",
+    )
+
+
+def broken_asset(
+    name: str, problems: Sequence[ContractProblem]
+) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:
+    """Stands for a source whose contract cannot be used; every other source works on."""
+    message = "\n".join(str(problem) for problem in problems)
+    return _closed_asset(
+        f"raw/{_safe(name)}",
+        description=f"BROKEN CONTRACT.\n\n{message}",
+        error=ContractViolation(message),
+        owner="team:data-platform",
+        tags={"license_class": "broken_contract"},
+        metadata={"tritter/problems": dg.MetadataValue.md(_problem_table(problems))},
+        check="contract_is_valid",
+    )
+
+
+def _closed_asset(
+    key: str,
+    *,
+    description: str,
+    error: Exception,
+    owner: str,
+    tags: dict[str, str],
+    metadata: dict[str, Any],
+    check: str,
+) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:
+    @dg.asset(
+        key=asset_key(key),
+        group_name=Group.RAW.value,
+        description=description,
+        owners=[owner],
+        tags=tags,
+        metadata=metadata,
+    )
+    def closed_asset() -> dg.MaterializeResult:
+        raise error
+
+    @dg.asset_check(asset=asset_key(key), name=check, blocking=True, description=description)
+    def closed_check() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False, metadata={"reason": str(error)})
+
+    return closed_asset, closed_check
+
+
+def _problem_table(problems: Sequence[ContractProblem]) -> str:
+    lines = ["| file | line | field | problem | fix |", "|---|---|---|---|---|"]
+    for problem in problems:
+        cells = (problem.file.name, problem.line, problem.field, problem.message, problem.fix)
+        lines.append("| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else "_" for c in Path(name).stem)
+
+
+__all__ = [
+    "broken_asset",
+    "license_gate_check",
+    "raw_stage",
+    "refused_asset",
+    "source_facts",
+    "source_tags",
+]
