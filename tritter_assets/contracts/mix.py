@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tritter_assets.contracts.yaml_file import (
     ContractProblem,
@@ -24,6 +24,8 @@ from tritter_assets.record import Modality
 
 PHASES = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
 """Training phases, in the order they run."""
+
+_Enum = TypeVar("_Enum", bound=StrEnum)
 
 _WEIGHT_TOLERANCE = 1e-6
 _TABLE_ROOMS = ("filtered", "functions", "synthetic")
@@ -53,7 +55,8 @@ class Selector:
     """A conjunction of conditions on rows; an empty condition holds for every row."""
 
     tables: tuple[str, ...] = ("filtered/*",)
-    """Globs on lake tables: `filtered/*`, `functions/rust`, `synthetic/docstring_instruct`."""
+    """Lake tables: globs on `filtered/<source>`, or the names of `functions/<language>` and
+    `synthetic/<generator>` tables."""
     sources: tuple[str, ...] = ()
     """Globs on source ids."""
     tags: tuple[str, ...] = ()
@@ -277,6 +280,12 @@ class _Parser:
                     f"{table!r} is not a table that a mix reads",
                     "use filtered/<source>, functions/<language> or synthetic/<generator>",
                 )
+            elif room != "filtered" and any(sign in rest for sign in "*?["):
+                self._bad(
+                    (*where, "tables"),
+                    f"{table!r} is a pattern",
+                    "name the table: the graph must know what the mix reads",
+                )
         for modality in lists.get("modalities", ()):
             if modality not in set(Modality):
                 self._bad(
@@ -328,7 +337,7 @@ class _Parser:
         self._bad(where, f"{value!r} is not a number from {low:g} to {high:g}", "correct it")
         return 0.0
 
-    def _enum(self, where: FieldPath, value: Any, enum: type[Any], otherwise: Any) -> Any:
+    def _enum(self, where: FieldPath, value: Any, enum: type[_Enum], otherwise: _Enum) -> _Enum:
         try:
             return enum(value)
         except ValueError:

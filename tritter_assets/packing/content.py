@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
@@ -72,7 +71,6 @@ class ContentReader:
     def _partition(
         self, table: str, source: str, shard: str, wanted: pl.DataFrame
     ) -> Iterator[pl.DataFrame]:
-        ids = pa.array(wanted["id"].to_list(), pa.string())
         expected = dict(wanted.select("id", "content_sha256").iter_rows())
         partition = {"shard": shard}
         if not table.startswith("filtered/"):
@@ -80,7 +78,8 @@ class ContentReader:
         for batch in self.lake.batches(
             table, partition=partition, columns=_COLUMNS, batch_rows=_BATCH_ROWS
         ):
-            chosen = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
+            ids = batch.column("id").to_pylist()
+            chosen = batch.filter(pa.array([doc_id in expected for doc_id in ids]))
             if not chosen.num_rows:
                 continue
             frame = pl.from_arrow(chosen)

@@ -127,9 +127,7 @@ def train_tokenizer(
             by_language.setdefault(language or "none", []).append(content[:_CLIP_CHARS])
     texts = [text for _, group in sorted(by_language.items()) for text in group]
     tokenizer = _train(texts, vocab_size)
-    sizes = {
-        name: sum(len(text.encode()) for text in group) for name, group in by_language.items()
-    }
+    sizes = {name: sum(len(text.encode()) for text in group) for name, group in by_language.items()}
     rates = {name: _rate(tokenizer, group) for name, group in sorted(by_language.items())}
     num_tokens = sum(sizes[name] / rates[name] for name in rates)
     report = TokenizerReport(
