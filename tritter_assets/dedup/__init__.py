@@ -1,7 +1,6 @@
 """Duplicates: exact, near and semantic indexes over signatures, incremental and reversible.
 
-signatures/<source> -> exact.py    (same bytes, same bytes but for case and white space)
-                    -> bands.py -> verify.py -> near.py   (MinHash candidates, exact Jaccard)
-                    -> semantic.py                        (SemDeDup over survivors)
-all three           -> survivors.py                       (what the mixes must leave out)
+Reading order: `signatures.py` makes what the indexes read; `exact.py` groups equal content;
+`bands.py` finds candidates, `verify.py` proves them and `near.py` keeps pairs and index current;
+`semantic.py` prunes survivors by embedding; `survivors.py` says what mixes must leave out.
 """

@@ -42,9 +42,9 @@ INDEX_SCHEMA = pa.schema(
 | column | meaning |
 |---|---|
 | cluster_id | smallest id among the members |
-| kept_id | the document that stays in place of this one; the row's own id when it stays; null when quarantined |
+| kept_id | who stays in its place; its own id when it stays; null when quarantined |
 | score | similarity to `kept_id` (Jaccard or cosine); null unless dropped |
-| match | what joins the row to its cluster: `content`, `normalized`, `near`, `transitive`, `semantic` |
+| match | how it is joined: `content`, `normalized`, `near`, `transitive`, `semantic` |
 | action, reason | values of `verdict.Action` and `verdict.Reason`; kept rows have `passed` |
 | licenses | concluded licences of all members, pooled and sorted |
 """

@@ -57,7 +57,7 @@ def fold_table() -> np.ndarray:
     return table
 
 
-def _shingle(  # noqa: PLR0912, PLR0915 - one pass; numba would not inline helpers for free
+def _shingle(  # noqa: PLR0912, PLR0915, PLR0917 - one pass; numba takes no keyword arguments
     offsets: Any, data: Any, words: Any, folds: Any, width: Any, starts: Any, out: Any
 ) -> Any:
     """Writes each document's distinct shingles, in order of appearance, one after the other.
@@ -275,7 +275,7 @@ def _components(num_nodes: Any, left: Any, right: Any, labels: Any) -> None:
         labels[node] = labels[labels[node]]
 
 
-def _survivors(
+def _survivors(  # noqa: PLR0917 - numba takes no keyword arguments
     starts: Any, earlier: Any, scores: Any, excluded: Any, kept_by: Any, kept_score: Any
 ) -> None:
     """Walks nodes in order; a node falls when a node that stays before it is its neighbour.

@@ -132,7 +132,7 @@ class _Plan:
 
 
 class _Update:
-    """One update: the inputs, their states, and the steps that `update_near_index` puts in order."""
+    """One update: inputs, their states, and the steps that `update_near_index` orders."""
 
     def __init__(
         self,

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tritter_assets.dedup.bands import band_rows, candidate_pairs, content_key, layout_for
 from tritter_assets.dedup.clusters import cluster_rows
 from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
-from tritter_assets.dedup.text_arrays import normalized_sha256, shingle_sets, sketches
+from tritter_assets.dedup.text_arrays import normalized_sha256, shingle_sets, sketches, text_buffers
 from tritter_assets.dedup.verify import Reader, verify_pairs
 from tritter_assets.errors import ContractViolation
 from tritter_assets.verdict import Action, Reason
@@ -101,10 +101,10 @@ def _sign(path: Path) -> pl.DataFrame:
         sets = shingle_sets(content)
         digests = normalized_sha256(content)
         frame = pl.DataFrame({name: batch.column(name) for name in kept}).with_columns(
-            pl.col("id").cast(pl.String),
+            pl.col(kept).cast(pl.String).fill_null(""),
             normalized_sha256=pl.Series(digests, dtype=pl.String),
             num_shingles=pl.Series(sets.counts()),
-            content_bytes=pl.Series(pc.binary_length(content)).cast(pl.Int64),
+            content_bytes=pl.Series(np.diff(text_buffers(content)[0])),
             minhash=pl.Series([row.tobytes() for row in sketches(sets)], dtype=pl.Binary),
         )
         frames.append(frame)
@@ -124,10 +124,10 @@ def _sign(path: Path) -> pl.DataFrame:
 
 def _reader(path: Path) -> Reader:
     def read(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
-        wanted = places["id"].to_arrow().cast(pa.string())
+        wanted = places["id"]
         for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=["id", "content"]):
             ids = batch.column("id").cast(pa.string())
-            mask = pc.is_in(ids, value_set=wanted)
+            mask = pl.Series(ids).is_in(wanted.implode()).to_arrow()
             content = batch.column("content").fill_null("").filter(mask)
             yield pa.RecordBatch.from_arrays(
                 [ids.filter(mask), content, pa.array(normalized_sha256(content), pa.string())],

@@ -25,7 +25,9 @@ from tritter_assets.dedup.bands import content_key
 from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS, cluster_rows, report_of
 from tritter_assets.dedup.embeddings import LEXICAL, Embed, embedder, normalized
 from tritter_assets.dedup.index import (
+    EXACT_INDEX,
     INDEX_SCHEMA,
+    NEAR_INDEX,
     SEMANTIC_INDEX,
     SURVIVAL_ORDER,
     IndexReport,
@@ -118,7 +120,7 @@ def update_semantic_index(
         scan_signatures(lake, inputs, DOCUMENT_COLUMNS)
         .with_columns(content_key())
         .collect(engine="streaming")
-        .join(dropped_ids(lake), on="id", how="anti")
+        .join(dropped_ids(lake, (EXACT_INDEX, NEAR_INDEX)), on="id", how="anti")
         .sort(*SURVIVAL_ORDER, "shard")
         .unique("content", keep="first", maintain_order=True)
     )

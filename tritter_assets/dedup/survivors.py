@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -12,14 +12,14 @@ from tritter_assets.lake import Lake
 from tritter_assets.verdict import Action
 
 
-def dropped_ids(lake: Lake) -> pl.DataFrame:
-    """Returns the documents that any index drops or quarantines: columns id, reason.
+def dropped_ids(lake: Lake, indexes: Sequence[str] = INDEXES) -> pl.DataFrame:
+    """Returns the documents that any of the indexes drops or quarantines: columns id, reason.
 
     One row per document, ordered by id. A quarantine outweighs a drop; otherwise the first of the
     exact, near and semantic index gives the reason, as in a funnel.
     """
     frames = [pl.LazyFrame(schema={"id": pl.String, "reason": pl.String, "order": pl.Int32})]
-    for number, index in enumerate(INDEXES):
+    for number, index in enumerate(indexes):
         if not lake.exists(index):
             continue
         order = pl.when(pl.col("action") == Action.QUARANTINE).then(0).otherwise(1 + number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -90,11 +91,8 @@ def normalized_sha256(content: pa.Array | pa.ChunkedArray) -> list[str]:
     starts = np.zeros(num_documents + 1, dtype=np.int64)
     out = np.empty(int(offsets[-1] - offsets[0]) + 1, dtype=np.uint8)
     kernels().normalize(offsets, data, _FOLDS, starts, out)
-    view, bounds = memoryview(out), starts.tolist()
-    return [
-        hashlib.sha256(view[begin:end]).hexdigest()
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    view, bounds = memoryview(out.data), starts.tolist()
+    return [hashlib.sha256(view[begin:end]).hexdigest() for begin, end in pairwise(bounds)]
 
 
 def estimate_jaccard(left: np.ndarray, right: np.ndarray) -> np.ndarray:
