@@ -102,6 +102,7 @@ def refresh(
             shard=shard,
             fingerprint=graph.fingerprint(platform, stage, shard),
             shard_fingerprint=lambda inner: graph.inner_fingerprint(platform, stage, inner),
+            expected_fingerprint=lambda key: graph.fingerprint(platform, graph.stages[key], None),
             context=context,
         )
         metadata |= report_metadata(stage.work(step))

@@ -13,9 +13,6 @@ from tritter_assets.defs.plots import dedup_plot
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 
-INDEXES = ("dedup/exact_index", "dedup/near_index", "dedup/semantic_index")
-
-
 def signatures_stage(contract: SourceContract, base: Platform) -> Stage:
     """Declares the MinHash signatures and content hashes of a source."""
 
@@ -76,6 +73,7 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             code_version=version,
             work=work,
             deps=deps,
+            extra_inputs=lambda platform, _: _priorities(platform),
             schema=INDEX_SCHEMA,
             checks=(no_source_wiped_out_check(f"dedup/{name}"),),
             plot=lambda platform: dedup_plot(platform, f"dedup/{name}"),
@@ -112,3 +110,7 @@ def signed_shards(platform: Platform) -> tuple[ShardInput, ...]:
         for shard in contract.shards
         if platform.lake.state(f"signatures/{contract.id}", {"shard": shard}) is not None
     )
+
+
+def _priorities(platform: Platform) -> dict[str, int]:
+    return {contract.id: contract.priority for contract in platform.catalog.active_sources()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tritter_assets.dedup.index import INDEXES
 from tritter_assets.defs.checks import license_gate_check, mix_feasible_check
 from tritter_assets.defs.filters import removals
 from tritter_assets.defs.plots import mix_plot
@@ -28,7 +29,7 @@ def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
             deps=tuple(
                 table for table in build.input_tables(mix, catalog) if table in known
             ),
-            extra_inputs=lambda platform, _: _removal_version(platform),
+            extra_inputs=lambda platform, _: removal_version(platform),
             schema=build.MIX_SCHEMA,
             owner="team:training",
             tags={"phase": phase},
@@ -44,11 +45,12 @@ def _build(phase: str) -> Any:
             step.catalog.mixes[phase],
             catalog=step.catalog,
             fingerprint=step.fingerprint,
+            expected_indexes={index: step.expected_fingerprint(index) for index in INDEXES},
         )
 
     return work
 
 
-def _removal_version(platform: Platform) -> str:
+def removal_version(platform: Platform) -> str:
     requests = removals(platform)
     return "" if requests.is_empty() else ",".join(sorted(requests["request"]))

@@ -61,6 +61,8 @@ class Step:
     fingerprint: str
     shard_fingerprint: Callable[[ShardInput], str]
     """For stages sharded inside: the fingerprint of one (source, shard)."""
+    expected_fingerprint: Callable[[str], str]
+    """The fingerprint that another (unpartitioned) stage must carry to be current."""
     context: Any
     """The Dagster execution context; only stages that launch a process use it."""
 

@@ -34,7 +34,7 @@ def training_stages(base: Platform) -> Iterable[Stage]:
                 f"Ternary (BitNet b1.58) checkpoint after {phase}: "
                 f"{recipe.steps:,} steps of {recipe.batch_sequences} sequences from {packed}."
             ),
-            code_version=train.code_version(phase, recipe),
+            code_version=train.code_version(recipe),
             work=_train(phase, packed, parent),
             deps=deps,
             schema=MANIFEST_SCHEMA,

@@ -1,0 +1,63 @@
+"""Jobs and schedules: a nightly pass over the active sources, and the licence audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from tritter_assets.defs.build import asset_key
+from tritter_assets.defs.stage import Platform
+
+SOURCE_ROOMS = ("raw", "verdicts", "filtered", "signatures")
+
+
+def source_job_name(source: str) -> str:
+    """Name of the job that takes one shard of a source from raw to signatures."""
+    return f"ingest_{source}"
+
+
+def build_jobs(base: Platform) -> Iterable[dg.UnresolvedAssetJobDefinition]:
+    """One job per active source, and the audit over everything."""
+    for contract in base.catalog.active_sources():
+        yield dg.define_asset_job(
+            source_job_name(contract.id),
+            selection=[asset_key(f"{room}/{contract.id}") for room in SOURCE_ROOMS],
+            description=f"One shard of {contract.title}, from upstream to signatures.",
+            tags={"tritter/source": contract.id},
+        )
+    yield dg.define_asset_job(
+        "audit",
+        selection=dg.AssetSelection.groups("g12_compliance"),
+        description="All compliance reports, from the stored tables.",
+    )
+
+
+def build_schedules(base: Platform) -> list[dg.ScheduleDefinition]:
+    """Nightly ingestion of every active shard, and a nightly audit; both start stopped."""
+    active = base.catalog.active_sources()
+    schedules = [_nightly(contract.id, contract.shards) for contract in active]
+    schedules.append(
+        dg.ScheduleDefinition(
+            name="nightly_audit",
+            job_name="audit",
+            cron_schedule="0 5 * * *",
+            description="Writes every compliance report that is out of date.",
+        )
+    )
+    return schedules
+
+
+def _nightly(source: str, shards: tuple[str, ...]) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"nightly_{source}",
+        job_name=source_job_name(source),
+        cron_schedule="0 2 * * *",
+        description="Requests every shard; shards whose upstream is unchanged are left as they are.",
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        del context
+        for shard in shards:
+            yield dg.RunRequest(partition_key=shard, tags={"tritter/nightly": "true"})
+
+    return nightly
