@@ -23,9 +23,11 @@ th,td{border:1px solid var(--line);padding:.25rem .6rem;text-align:left;vertical
 thead th{background:var(--soft)}
 td.number{text-align:right;font-variant-numeric:tabular-nums}
 td{overflow-wrap:anywhere;min-width:4rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem}dt{font-weight:600}dd{margin:0}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem}
+dt{font-weight:600}dd{margin:0}
 pre{background:var(--soft);padding:.75rem;overflow-x:auto;white-space:pre-wrap}
-.pass,.fail{display:inline-block;padding:.15rem .6rem;border-radius:.25rem;font-weight:700;color:#fff}
+.pass,.fail{display:inline-block;padding:.15rem .6rem;border-radius:.25rem}
+.pass,.fail{font-weight:700;color:#fff}
 .pass{background:#1a6b2d}.fail{background:#a8201a}
 img{max-width:100%;height:auto;background:#fff}
 a:focus-visible,summary:focus-visible{outline:3px solid #2563eb}
@@ -49,7 +51,7 @@ def _escape(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, (list, tuple)):
         return ", ".join(_escape(part) for part in value)
     return html.escape(str(value))

@@ -51,8 +51,10 @@ def markdown_table(rows: Sequence[Mapping[str, Any]], *, limit: int = 40) -> str
         "| " + " | ".join(header.replace("_", " ") for header in headers) + " |",
         "|" + "|".join("---" for _ in headers) + "|",
     ]
-    for row in rows[:limit]:
-        lines.append("| " + " | ".join(_cell(row.get(header)) for header in headers) + " |")
+    lines.extend(
+        "| " + " | ".join(_cell(row.get(header)) for header in headers) + " |"
+        for row in rows[:limit]
+    )
     if len(rows) > limit:
         lines.append(f"\n{len(rows) - limit} more rows are in the report.")
     return "\n".join(lines)
@@ -66,7 +68,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, (list, tuple)):
         value = ", ".join(str(part) for part in value)
     return str(value).replace("|", "\\|").replace("\n", " ")

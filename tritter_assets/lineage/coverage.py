@@ -21,11 +21,14 @@ import polars as pl
 from tritter_assets.lake import Lake
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
 from tritter_assets.lineage.where import any_of
-from tritter_assets.removal import REMOVALS_TABLE, REMOVAL_SCHEMA, covered_by
+from tritter_assets.removal import REMOVAL_SCHEMA, REMOVALS_TABLE, covered_by
 
 MIN_COPY_BYTES = 32
 """Shorter contents (empty files, one-line markers) are nobody's expression; they are matched by
 name, never as copies."""
+
+NEAR_PAIRS = "dedup/near_pairs"
+EXACT_INDEX = "dedup/exact_index"
 
 _KEYS = (
     "id",
@@ -89,7 +92,7 @@ def coverage(lake: Lake, removals: pl.DataFrame) -> Coverage:
 
 
 def _empty() -> pl.DataFrame:
-    types = {name: pl.String for name in _KEPT} | {"content_bytes": pl.Int64}
+    types = dict.fromkeys(_KEPT, pl.String) | {"content_bytes": pl.Int64}
     return pl.DataFrame(schema=types)
 
 
@@ -120,7 +123,7 @@ def _named(lake: Lake, removals: pl.DataFrame) -> pl.DataFrame:
 def _exact_copies(lake: Lake, found: pl.DataFrame) -> pl.DataFrame:
     large = found.filter(pl.col("content_bytes") >= MIN_COPY_BYTES)
     digests = large["content_sha256"].unique().sort()
-    ids = _cluster_mates(lake, "dedup/exact_index", large["id"])
+    ids = _cluster_mates(lake, EXACT_INDEX, large["id"])
     same = pl.col("content_sha256").is_in(digests.implode()) | pl.col("id").is_in(ids.implode())
     rows = _over(lake, ("raw", "filtered"), same & (pl.col("content_bytes") >= MIN_COPY_BYTES))
     return rows.join(found.select("id"), on="id", how="anti")
@@ -134,15 +137,36 @@ def _near_copies(lake: Lake, found: pl.DataFrame) -> pl.DataFrame:
 
 
 def near_mates(lake: Lake, ids: pl.Series) -> pl.DataFrame:
-    """Returns verified near duplicates of `ids`: columns id, of, score (Jaccard)."""
-    empty = pl.DataFrame(schema={"id": pl.String, "of": pl.String, "score": pl.Float32})
-    index = "dedup/near_index"
-    if not lake.exists(index) or ids.is_empty():
-        return empty
-    members = lake.scan(index).select("id", "cluster_id", "score")
-    theirs = members.filter(pl.col("id").is_in(ids.implode()))
-    pairs = members.join(theirs.select("cluster_id", of="id"), on="cluster_id")
-    return pairs.filter(pl.col("id") != pl.col("of")).select("id", "of", "score").collect()
+    """Returns verified near duplicates of `ids`: columns id, of, score (Jaccard).
+
+    The pair table names contents by their smallest document id, and ties further documents of one
+    content to that id; so a document's mates are the documents of every content paired with its
+    own.
+    """
+    if not lake.exists(NEAR_PAIRS) or ids.is_empty():
+        return pl.DataFrame(schema={"id": pl.String, "of": pl.String, "score": pl.Float32})
+    pairs = lake.scan(NEAR_PAIRS)
+    members = pl.concat(
+        [
+            pairs.select(id="id_a", content="content_a"),
+            pairs.select(id="id_b", content="content_b"),
+        ]
+    ).unique()
+    mine = members.filter(pl.col("id").is_in(ids.implode())).rename({"id": "of"})
+    links = pl.concat(
+        [
+            pairs.select(content="content_a", other="content_b", score="jaccard"),
+            pairs.select(content="content_b", other="content_a", score="jaccard"),
+        ]
+    ).unique()
+    near = mine.join(links, on="content").join(members, left_on="other", right_on="content")
+    return (
+        near.filter(pl.col("id") != pl.col("of"))
+        .select("id", "of", "score")
+        .unique(["id", "of"])
+        .sort("id", "of")
+        .collect(engine="streaming")
+    )
 
 
 def _cluster_mates(lake: Lake, index: str, ids: pl.Series) -> pl.Series:

@@ -42,7 +42,7 @@ MARK_SCHEMA = pa.schema(
         pa.field("asset", pa.string(), nullable=False),
         pa.field("data_version", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),
-        pa.field("num_sequences", pa.int64(), nullable=False),
+        pa.field("num_documents", pa.int64(), nullable=False),
         pa.field("through", pa.list_(pa.string()), nullable=False),
         pa.field("requested_at", pa.string(), nullable=False),
     ]
@@ -311,7 +311,7 @@ def _mark(lake: Lake, covered: Coverage, removals: pl.DataFrame) -> tuple[Exposu
                 "asset": mark.asset,
                 "data_version": mark.data_version,
                 "status": CONTAINS_REMOVED if mark.through else MAY_CONTAIN_REMOVED,
-                "num_sequences": mark.num_sequences,
+                "num_documents": mark.num_documents,
                 "through": list(mark.through),
                 "requested_at": latest,
             }

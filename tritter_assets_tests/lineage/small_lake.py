@@ -7,9 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
+from tritter_assets.dedup.index import INDEX_SCHEMA
+from tritter_assets.dedup.near import PAIRS_SCHEMA
 from tritter_assets.lake import ArtifactStore, Lake, fingerprint_of
+from tritter_assets.lineage.checkpoints import SEEN_FILE, seen_documents
+from tritter_assets.mixes.build import MIX_SCHEMA
+from tritter_assets.packing.pack import PACKED_SCHEMA
 from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
 from tritter_assets.verdict import VERDICT_SCHEMA
 
@@ -26,61 +32,6 @@ FUNCTION_SCHEMA = pa.schema(
         pa.field("docstring", pa.large_string()),
         pa.field("start_line", pa.int32()),
         pa.field("end_line", pa.int32()),
-    ]
-)
-MIX_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("table", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("component", pa.string(), nullable=False),
-        pa.field("modality", pa.string(), nullable=False),
-        pa.field("language", pa.string()),
-        pa.field("repo", pa.string(), nullable=False),
-        pa.field("content_sha256", pa.string(), nullable=False),
-        pa.field("estimated_tokens", pa.int64(), nullable=False),
-        pa.field("epochs", pa.int32(), nullable=False),
-        pa.field("license_concluded", pa.string(), nullable=False),
-        pa.field("obligations", pa.list_(pa.string()), nullable=False),
-        pa.field("generator", pa.string(), nullable=False),
-    ]
-)
-SEGMENT = pa.struct(
-    [
-        ("doc_id", pa.string()),
-        ("table", pa.string()),
-        ("source", pa.string()),
-        ("shard", pa.string()),
-        ("token_start", pa.int32()),
-        ("token_end", pa.int32()),
-        ("doc_token_start", pa.int32()),
-    ]
-)
-PACKED_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("position", pa.int64(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("tokens", pa.list_(pa.int32()), nullable=False),
-        pa.field("loss_mask", pa.list_(pa.int8()), nullable=False),
-        pa.field("rejected_tokens", pa.list_(pa.int32())),
-        pa.field("rejected_loss_mask", pa.list_(pa.int8())),
-        pa.field("segments", pa.list_(SEGMENT), nullable=False),
-    ]
-)
-INDEX_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("cluster_id", pa.string(), nullable=False),
-        pa.field("cluster_size", pa.int32(), nullable=False),
-        pa.field("survivor", pa.bool_(), nullable=False),
-        pa.field("kept_id", pa.string(), nullable=False),
-        pa.field("score", pa.float32(), nullable=False),
-        pa.field("action", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
     ]
 )
 
@@ -111,8 +62,8 @@ def row(source: str, repo: str, path: str, content: str, **fields: Any) -> dict[
         "access_terms": "none",
         "generator": "human",
         "attribution": f"Copyright (c) 2024 {repo}",
-        "owner": repo.split("/")[0],
-        "author_emails": [f"author@{repo.split('/')[0]}.example"],
+        "owner": repo.split("/", maxsplit=1)[0],
+        "author_emails": [f"author@{repo.split('/', maxsplit=1)[0]}.example"],
     }
     return base | fields
 
@@ -180,6 +131,7 @@ def mix_row(document: dict[str, Any], table: str, tokens: int, **fields: Any) ->
             "estimated_tokens": tokens,
             "epochs": 1,
             "obligations": ["attribution", "notice_text"],
+            "group_id": document["id"],
         }
         | fields
     )
@@ -307,9 +259,9 @@ def packed_rows() -> list[dict[str, Any]]:
 
 def write_indexes(lake: Lake) -> None:
     def entry(
-        document: dict[str, Any], kept: dict[str, Any], cluster: str, score: float
+        document: dict[str, Any], cluster: str, match: str, score: float | None
     ) -> dict[str, Any]:
-        survivor = document is kept
+        survivor = document is KEPT
         return {
             "id": document["id"],
             "source": document["source"],
@@ -317,39 +269,73 @@ def write_indexes(lake: Lake) -> None:
             "cluster_id": cluster,
             "cluster_size": 2,
             "survivor": survivor,
-            "kept_id": kept["id"],
+            "kept_id": KEPT["id"],
             "score": score,
+            "match": match,
             "action": "keep" if survivor else "drop",
             "reason": "passed" if survivor else f"{cluster}_duplicate",
+            "licenses": ["MIT"],
         }
 
-    write(
+    exact = [entry(KEPT, "exact", "content", None), entry(EXACT, "exact", "content", 1.0)]
+    near = [entry(KEPT, "near", "near", None), entry(NEAR, "near", "near", 0.9)]
+    write(lake, "dedup/exact_index", exact, INDEX_SCHEMA)
+    write(lake, "dedup/near_index", near, INDEX_SCHEMA)
+    first, second = sorted([KEPT["id"], EXACT["id"]])
+    near_first = sorted([first, NEAR["id"]])
+    contents = {first: 1, NEAR["id"]: 2}
+    write_pairs(
         lake,
-        "dedup/exact_index",
-        [entry(KEPT, KEPT, "exact", 1.0), entry(EXACT, KEPT, "exact", 1.0)],
-        INDEX_SCHEMA,
-    )
-    write(
-        lake,
-        "dedup/near_index",
-        [entry(KEPT, KEPT, "near", 1.0), entry(NEAR, KEPT, "near", 0.9)],
-        INDEX_SCHEMA,
+        [
+            (near_first[0], near_first[1], 0.9, contents[near_first[0]], contents[near_first[1]]),
+            (first, second, 1.0, 1, 1),
+        ],
     )
 
 
-def write_model(lake: Lake, root: Path, phase: str, packed: str, parent: str | None) -> None:
+def write_pairs(lake: Lake, pairs: list[tuple[str, str, float, int, int]]) -> None:
+    rows = [
+        {"id_a": a, "id_b": b, "jaccard": j, "content_a": x, "content_b": y, "layout": "test"}
+        for a, b, j, x, y in sorted(pairs)
+    ]
+    lake.write(
+        "dedup/near_pairs",
+        pa.Table.from_pylist(rows, schema=PAIRS_SCHEMA),
+        PAIRS_SCHEMA,
+        fingerprint=fingerprint_of("pairs", rows),
+    )
+
+
+def write_model(
+    lake: Lake, root: Path, phase: str, packed: str, parent: str | None, *, seen: bool = True
+) -> None:
     state = lake.state(packed)
     assert state is not None
-    path = root / f"{phase}.json"
-    path.write_text("{}")
+    (root / "config.json").write_text("{}")
+    (root / "training_log.json").write_text('{"steps": [], "evaluations": []}')
+    files = {name: root / name for name in ("config.json", "training_log.json")}
+    if seen:
+        segments = lake.scan(packed).select(pl.col("segments").explode()).unnest("segments")
+        read = segments.group_by("doc_id", "table", "source", "shard").agg(
+            times=pl.len().cast(pl.Int64),
+            tokens=(pl.col("token_end") - pl.col("token_start")).sum().cast(pl.Int64),
+        )
+        frames = [read.select(pl.lit(phase).alias("phase"), pl.all()).collect()]
+        if parent is not None:
+            before = seen_documents(lake, parent)
+            assert before is not None
+            frames.append(before)
+        files[SEEN_FILE] = root / SEEN_FILE
+        pl.concat(frames).sort("phase", "doc_id").write_parquet(root / SEEN_FILE)
     facts = {
+        "phase": phase,
         "packed_table": packed,
         "packed_data_version": state.data_version,
         "parent": parent,
-        "loss_before": 8.3,
-        "loss_after": 5.1,
+        "heldout_loss_before": 8.3,
+        "heldout_loss_after": 5.1,
         "steps": 150,
+        "trained_tokens": 4096,
+        "recipe": {"hidden_size": 64, "num_layers": 2, "seed": 0},
     }
-    ArtifactStore(lake).put(
-        f"model/{phase}", {"config.json": path}, fingerprint=fingerprint_of(facts), facts=facts
-    )
+    ArtifactStore(lake).put(f"model/{phase}", files, fingerprint=fingerprint_of(facts), facts=facts)

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.errors import ContractViolation
-from tritter_assets.lake import Lake
+from tritter_assets.lake import ArtifactStore, Lake
 from tritter_assets.lineage.coverage import coverage, read_removals
 from tritter_assets.lineage.forget import affected, marks, prove_absence, request_removal
 from tritter_assets.lineage.where import where
+from tritter_assets.mixes.build import MIX_SCHEMA
+from tritter_assets.packing.pack import PACKED_SCHEMA
 from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets_tests.lineage import small_lake as small
 
@@ -29,16 +32,17 @@ def _rebuild_without(lake: Lake, gone: set[str]) -> None:
     place = {"source": "alpha", "shard": "000"}
     small.write(lake, "functions/python", [], small.FUNCTION_SCHEMA, place)
     small.write(lake, "synthetic/docstring", [], DOCUMENT_SCHEMA, place)
+    small.write_pairs(lake, [])
     for index in ("exact_index", "near_index"):
-        small.write(lake, f"dedup/{index}", [], small.INDEX_SCHEMA)
+        small.write(lake, f"dedup/{index}", [], INDEX_SCHEMA)
     small.write(
-        lake, "mix/phase1_base", [small.mix_row(small.OTHER, "filtered/beta", 80)], small.MIX_SCHEMA
+        lake, "mix/phase1_base", [small.mix_row(small.OTHER, "filtered/beta", 80)], MIX_SCHEMA
     )
     small.write(
         lake,
         "packed/phase1_base_256",
         [small.packed_row(0, [(small.OTHER, "filtered/beta", 56)])],
-        small.PACKED_SCHEMA,
+        PACKED_SCHEMA,
     )
 
 
@@ -104,7 +108,7 @@ def test_absence_is_proved_only_after_everything_was_rebuilt(lake: Lake) -> None
     _rebuild_without(lake, {small.KEPT["id"], small.EXACT["id"], small.NEAR["id"]})
     proof = prove_absence(lake, small.CATALOG)
     assert proof.passed, proof.problems
-    # The checkpoint was trained on the version before; time travel shows what it saw.
+    # The packed table was replaced; the checkpoint itself still says what it read.
     assert [mark.through for mark in proof.checkpoints] == [("model/phase1_base",)]
 
 
@@ -127,9 +131,31 @@ def test_content_is_found_under_another_id(lake: Lake) -> None:
     assert "filtered/gamma" in {place.table for place in proof.remaining["content"]}
 
 
+def test_a_checkpoint_without_a_list_is_judged_by_the_packed_version_it_read(
+    lake: Lake, tmp_path: Path
+) -> None:
+    small.write_model(lake, tmp_path, "phase1_base", "packed/phase1_base_256", None, seen=False)
+    _rebuild_without(lake, {small.KEPT["id"]})
+    report = request_removal(lake, "id", small.KEPT["id"], "asked", AT)
+    assert [(m.through, m.num_documents, m.certain) for m in report.marked] == [
+        (("model/phase1_base",), 1, True)
+    ]
+
+
+def test_a_checkpoint_that_cannot_say_what_it_read_is_marked(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("{}")
+    ArtifactStore(lake).put(
+        "model/phase3_instruct", {"x": path}, fingerprint="0" * 15, facts={"parent": None}
+    )
+    request_removal(lake, "id", small.KEPT["id"], "asked", AT)
+    status = dict(marks(lake).select("asset", "status").iter_rows())
+    assert status["model/phase3_instruct"] == "may_contain_removed"
+
+
 def test_a_child_checkpoint_inherits_what_its_parent_saw(lake: Lake, tmp_path: Path) -> None:
     clean = [small.packed_row(0, [(small.OTHER, "filtered/beta", 9)])]
-    small.write(lake, "packed/phase2_domain_256", clean, small.PACKED_SCHEMA)
+    small.write(lake, "packed/phase2_domain_256", clean, PACKED_SCHEMA)
     small.write_model(
         lake, tmp_path, "phase2_domain", "packed/phase2_domain_256", "model/phase1_base"
     )

@@ -1,0 +1,309 @@
+"""The licence audit: every row at every stage judged again, from the stored tables.
+
+| file | content |
+|---|---|
+| license_audit.json | everything below, for machines |
+| license_audit.csv | rows, bytes and tokens by stage, source, concluded licence and action |
+| license_audit.html | the same for a person, with ten example rows per licence and their evidence |
+
+The audit fails when any row of a mix, of a packed table or of what a checkpoint was trained on is
+not admitted by the active use profile today, has no stored row behind it, lacks provenance, comes
+from a source that the catalogue refuses or does not know, or is recorded in the mix under another
+licence than its row has. Raw and filtered tables only inform: refused rows belong in raw.
+
+Cost: one group-by per table over its licence columns; content is never read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tritter_assets.compliance import html
+from tritter_assets.compliance.licensed_rows import (
+    audited_tables,
+    examples_of,
+    judged,
+    packed_references,
+    reference_groups,
+)
+from tritter_assets.compliance.report import (
+    ReportSummary,
+    as_json,
+    markdown_table,
+    store_report,
+)
+from tritter_assets.contracts.catalog import Catalog
+from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lineage.checkpoints import checkpoints, packed_rows
+
+STAGE_VERSION = "1"
+ASSET = "compliance/license_audit"
+
+_GATED = ("mix", "packed", "checkpoint")
+"""Stages where a row that is not admitted fails the audit."""
+
+_COLUMNS = (
+    "stage",
+    "table",
+    "source",
+    "license_concluded",
+    "action",
+    "reason",
+    "rows",
+    "bytes",
+    "tokens",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LicenseAudit:
+    """What the stored tables say under one use profile."""
+
+    use_profile: str
+    policy_digest: str
+    rows: pl.DataFrame
+    """Columns of the CSV: one row per stage, table, source, licence, action and reason."""
+    obligations: Mapping[str, int]
+    """Obligation -> rows of mixes that carry it."""
+    examples: Sequence[Mapping[str, Any]]
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing that trains is in doubt."""
+        return not self.problems
+
+    def totals(self) -> pl.DataFrame:
+        """Rows, bytes and tokens by stage and action."""
+        return (
+            self.rows.group_by("stage", "action", maintain_order=True)
+            .agg(pl.col("rows", "bytes", "tokens").sum())
+            .select("stage", "action", "rows", "bytes", "tokens")
+        )
+
+
+def code_version(catalog: Catalog) -> str:
+    """Returns what changes the audit besides the tables: this stage, the policy, the profile."""
+    digest = fingerprint_of(
+        catalog.policy.digest, catalog.profile.use_profile, catalog.profile.bytes_per_token
+    )
+    return f"{STAGE_VERSION}.{digest}"
+
+
+def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
+    """Judges every row that the lake holds.
+
+    Args:
+        lake: The stored tables.
+        catalog: The policy and the sources that are known.
+
+    Returns:
+        Counts at every stage, examples with evidence, and what cannot be shown.
+    """
+    frames: list[pl.DataFrame] = []
+    examples: list[Mapping[str, Any]] = []
+    problems: list[str] = []
+    obligations: dict[str, int] = {}
+    raw: list[pl.DataFrame] = []
+    for stage, table, groups in _stages(lake):
+        found = judged(groups, catalog.policy, catalog.profile.use_profile)
+        if "tokens" not in found.columns:
+            estimate = pl.col("bytes") / catalog.profile.bytes_per_token
+            found = found.with_columns(tokens=estimate.round().cast(pl.Int64))
+        frames.append(_counted(found, stage, table))
+        if stage == "raw":
+            raw.append(found.select("table", "license_concluded", "action", "reason", "examples"))
+        if stage in _GATED:
+            problems.extend(_problems(found, stage, table, catalog))
+        if stage == "mix":
+            _add_obligations(obligations, found)
+    if raw:
+        examples = list(examples_of(lake, pl.concat(raw)))
+    return LicenseAudit(
+        use_profile=catalog.profile.use_profile,
+        policy_digest=catalog.policy.digest,
+        rows=pl.concat(frames) if frames else _no_rows(),
+        obligations=dict(sorted(obligations.items())),
+        examples=examples,
+        problems=tuple(problems),
+    )
+
+
+def _stages(lake: Lake) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    yield from audited_tables(lake)
+    for checkpoint in checkpoints(lake):
+        rows = packed_rows(lake, checkpoint)
+        if rows is not None:
+            groups = reference_groups(lake, packed_references(rows))
+            yield "checkpoint", checkpoint.asset, groups
+
+
+def _no_rows() -> pl.DataFrame:
+    numbers = dict.fromkeys(("rows", "bytes", "tokens"), pl.Int64())
+    return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String()) | numbers)
+
+
+def _counted(found: pl.DataFrame, stage: str, table: str) -> pl.DataFrame:
+    keys = ("source", "license_concluded", "action", "reason")
+    return (
+        found.with_columns(pl.col("license_concluded").fill_null("(row not found)"))
+        .group_by(keys)
+        .agg(pl.col("rows", "bytes", "tokens").sum())
+        .with_columns(stage=pl.lit(stage), table=pl.lit(table))
+        .sort(keys)
+        .select(_COLUMNS)
+    )
+
+
+def _add_obligations(obligations: dict[str, int], found: pl.DataFrame) -> None:
+    kept = found.filter(pl.col("action") == "keep").select("rows", "obligations")
+    counted = kept.explode("obligations").drop_nulls().group_by("obligations").agg(pl.sum("rows"))
+    for key, rows in counted.iter_rows():
+        obligations[key] = obligations.get(key, 0) + rows
+
+
+def _problems(found: pl.DataFrame, stage: str, table: str, catalog: Catalog) -> Iterator[str]:
+    refused = {name for name, source in catalog.sources.items() if source.refusal is not None}
+    for row in found.sort("source", "license_concluded", nulls_last=True).iter_rows(named=True):
+        what = f"{stage} {table}: {row['rows']} rows of {row['source']}"
+        example = f"e.g. {row['examples'][0]}" if row["examples"] else ""
+        if not row["found"]:
+            yield (
+                f"{what} in {row['table']} have no stored row ({example}): "
+                f"materialise {table!r} again over the current tables"
+            )
+            continue
+        if row["action"] != "keep":
+            yield (
+                f"{what} under {row['license_concluded']} are not admitted "
+                f"({row['reason']}; {example}): rebuild {table!r} under the current policy"
+            )
+        if row["differs"]:
+            yield (
+                f"{what} are recorded under another licence than {row['license_concluded']}, "
+                f"which their rows have now ({example}): rebuild {table!r}"
+            )
+        if row["unproven"]:
+            yield f"{what}: {row['unproven']} lack repository, path or revision ({example})"
+        if row["source"] in refused or row["source"] not in catalog.sources:
+            state = "refused" if row["source"] in refused else "not in the catalogue"
+            yield f"{what}, a source that is {state} ({example}): rebuild {table!r} without it"
+
+
+def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSummary:
+    """Writes the audit as the artifact set `compliance/license_audit`.
+
+    Returns:
+        A summary whose `passed` is the audit's: consumers treat false as a refusal.
+    """
+    found = audit(lake, catalog)
+    totals = found.totals().to_dicts()
+    by_license = _license_shares(found)
+    gated = found.rows.filter(pl.col("stage").is_in(_GATED))
+    headline = (
+        f"{int(gated['rows'].sum())} rows of mixes, packed tables and checkpoints re-verified "
+        f"under use profile {found.use_profile!r}: {len(found.problems)} problems"
+    )
+    document = {
+        "use_profile": found.use_profile,
+        "policy_digest": found.policy_digest,
+        "passed": found.passed,
+        "problems": list(found.problems),
+        "totals": totals,
+        "license_shares_of_mixes": by_license,
+        "obligations": found.obligations,
+        "rows": found.rows.to_dicts(),
+        "examples": list(found.examples),
+    }
+    return store_report(
+        lake,
+        ASSET,
+        {
+            "license_audit.json": as_json(document),
+            "license_audit.csv": _csv(found.rows),
+            "license_audit.html": _page(found, totals, by_license, headline, catalog),
+        },
+        fingerprint=fingerprint,
+        passed=found.passed,
+        headline=headline,
+        counts={
+            "rows_verified": int(gated["rows"].sum()),
+            "rows_not_admitted": int(gated.filter(pl.col("action") != "keep")["rows"].sum()),
+            "licenses": found.rows["license_concluded"].n_unique(),
+        },
+        problems=found.problems,
+        tables={"totals": markdown_table(totals), "licenses_in_mixes": markdown_table(by_license)},
+    )
+
+
+def _license_shares(found: LicenseAudit) -> list[dict[str, Any]]:
+    mixes = found.rows.filter(pl.col("stage") == "mix")
+    grouped = mixes.group_by("table", "license_concluded").agg(pl.col("rows", "tokens").sum())
+    share = pl.col("tokens") / pl.col("tokens").sum().over("table")
+    ordered = grouped.with_columns(token_share=share.fill_nan(0.0).round(4)).sort(
+        "table", "tokens", "license_concluded", descending=[False, True, False]
+    )
+    return ordered.to_dicts()
+
+
+def _csv(rows: pl.DataFrame) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.columns)
+    writer.writerows(rows.iter_rows())
+    return text.getvalue().encode()
+
+
+def _page(
+    found: LicenseAudit,
+    totals: list[dict[str, Any]],
+    by_license: list[dict[str, Any]],
+    headline: str,
+    catalog: Catalog,
+) -> bytes:
+    titles = catalog.policy.obligations
+    obligations = [
+        {
+            "obligation": key,
+            "means": titles[key].title if key in titles else "",
+            "discharged by": titles[key].discharged_by if key in titles else "",
+            "rows": rows,
+        }
+        for key, rows in found.obligations.items()
+    ]
+    parts = [
+        html.verdict_badge(found.passed, headline),
+        html.definitions({"Use profile": found.use_profile, "Policy digest": found.policy_digest}),
+        html.heading("Problems"),
+        html.listing(found.problems) if found.problems else html.paragraph("None."),
+        html.heading("By stage and action"),
+        html.records(totals, caption="Rows, bytes and tokens"),
+        html.heading("Licences in the mixes"),
+        html.records(by_license, caption="Share of tokens by concluded licence"),
+        html.heading("Obligations"),
+        html.records(obligations, caption="Obligations joined over all mixes"),
+    ]
+    for stage in found.rows["stage"].unique(maintain_order=True):
+        rows = found.rows.filter(pl.col("stage") == stage).drop("stage").to_dicts()
+        parts += [
+            html.heading(f"Stage: {stage}"),
+            html.records(rows, caption=f"By source, licence and action, stage {stage}"),
+        ]
+    parts.append(html.heading("Example rows and their evidence"))
+    shown: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for example in found.examples:
+        key = (str(example["license_concluded"]), str(example["action"]))
+        shown.setdefault(key, []).append(example)
+    for (licence, action), rows in shown.items():
+        trimmed = [
+            {k: v for k, v in row.items() if k not in ("license_concluded", "action")}
+            for row in rows
+        ]
+        parts.append(html.details(f"{licence}: {action} ({len(rows)})", html.records(trimmed)))
+    return html.page("Licence audit", *parts)
