@@ -92,14 +92,13 @@ def best_fit(lengths: Ints, context_tokens: int) -> Layout:
     )
 
 
-def one_each(lengths: Ints) -> Layout:
-    """Gives every document a sequence of its own."""
+def one_each(lengths: Ints, doc_token_start: Ints) -> Layout:
+    """Gives every document a sequence of its own, from some token of its stream on."""
     numbers = np.arange(len(lengths), dtype=np.int64)
-    zeros = np.zeros(len(lengths), dtype=np.int64)
     return Layout(
         sequence=numbers,
         document=numbers,
-        token_start=zeros,
-        doc_token_start=zeros,
+        token_start=np.zeros_like(numbers),
+        doc_token_start=doc_token_start,
         num_tokens=np.asarray(lengths, dtype=np.int64),
     )

@@ -96,10 +96,10 @@ _SKIPPED = frozenset(
         REMOVAL_REQUESTED,
         PARENT_NOT_ADMITTED,
         SOURCE_NOT_ACTIVE,
-        Reason.EXACT_DUPLICATE,
-        Reason.NEAR_DUPLICATE,
-        Reason.SEMANTIC_DUPLICATE,
-        Reason.CLUSTER_LICENSE_CONFLICT,
+        Reason.EXACT_DUPLICATE.value,
+        Reason.NEAR_DUPLICATE.value,
+        Reason.SEMANTIC_DUPLICATE.value,
+        Reason.CLUSTER_LICENSE_CONFLICT.value,
     }
 )
 """Reasons of the gate that leave a row out of the pack; any other reason stops it."""
@@ -363,8 +363,7 @@ class _Writer:
         ]
         for entries, num in zip((chosen, rejected), kept, strict=True):
             self.totals.lost_tokens += int((self.lengths[entries] - num).sum())
-        layout = one_each(kept[0])
-        layout.doc_token_start[:] = cut_left
+        layout = one_each(kept[0], cut_left)
         return _Plan(
             _PAIR,
             layout,

@@ -7,7 +7,13 @@ import pytest
 
 from tritter_assets.errors import ContractViolation, MissingProvenance, MixInfeasible
 from tritter_assets.lake import Lake
-from tritter_assets.mixes.build import MIX_SCHEMA, build_mix, choose_rows, code_version, input_tables
+from tritter_assets.mixes.build import (
+    MIX_SCHEMA,
+    build_mix,
+    choose_rows,
+    code_version,
+    input_tables,
+)
 from tritter_assets.mixes.describe import (
     describe_mix,
     feasibility_markdown,
@@ -76,13 +82,16 @@ def test_new_documents_move_only_the_edge(lake: Lake, tmp_path: Path) -> None:
     )
 
 
-def test_a_component_without_supply_fails_when_its_file_says_so(
-    lake: Lake, tmp_path: Path
-) -> None:
+def test_a_component_without_supply_fails_when_its_file_says_so(lake: Lake, tmp_path: Path) -> None:
     write_filtered(lake, code("a", 30))
     write_indexes(lake)
-    mix = mix_of(tmp_path, TWO.replace("redistribute,\n     select: {languages: [rust]}",
-                                       "fail,\n     select: {languages: [rust]}"))
+    mix = mix_of(
+        tmp_path,
+        TWO.replace(
+            "redistribute,\n     select: {languages: [rust]}",
+            "fail,\n     select: {languages: [rust]}",
+        ),
+    )
     catalog = catalog_of({"a": ()}, [mix], mix_tokens=1000)
     with pytest.raises(MixInfeasible, match="rust_code: needs inf epochs"):
         build_mix(lake, mix, catalog=catalog, fingerprint=FINGERPRINT)

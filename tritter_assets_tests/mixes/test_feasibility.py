@@ -74,9 +74,7 @@ def test_a_component_without_rows_is_unavailable() -> None:
 
 def test_over_the_cap_fails_where_the_file_says_so() -> None:
     strict = _component("b", 0.4, when_unavailable=WhenUnavailable.FAIL)
-    report = assess(
-        _mix(_component("a", 0.6), strict), {"a": _pool(5000), "b": _pool(100)}, 1000
-    )
+    report = assess(_mix(_component("a", 0.6), strict), {"a": _pool(5000), "b": _pool(100)}, 1000)
     assert not report.feasible
     assert report.components[1].status is Supply.OVER_CAP
     assert any("needs 4.00 epochs" in text for text in report.warnings)
