@@ -39,10 +39,12 @@ def cluster_rows(
     Returns:
         Rows of `INDEX_SCHEMA`, ordered by (cluster_id, id).
     """
+    if documents.is_empty():
+        return pl.DataFrame(INDEX_SCHEMA.empty_table())
     documents = (
         documents.sort(*SURVIVAL_ORDER, "shard")
         .unique("id", keep="first", maintain_order=True)
-        .with_columns(family=_family_bit(pl.col("license_concluded")))
+        .with_columns(family=_family_bits(documents["license_concluded"]))
     )
     contents = (
         documents.group_by("content", maintain_order=True)
@@ -156,13 +158,11 @@ def report_of(
     )
 
 
-def _family_bit(expression: pl.Expr) -> pl.Expr:
-    def bits(expressions: pl.Series) -> pl.Series:
-        distinct = expressions.unique().to_list()
-        values = [1 << license_family(expression) for expression in distinct]
-        return expressions.replace_strict(distinct, values, return_dtype=pl.Int64)
-
-    return expression.map_batches(bits, return_dtype=pl.Int64)
+def _family_bits(expressions: pl.Series) -> pl.Expr:
+    """Returns an expression: each licence as one bit of its family."""
+    distinct = expressions.unique().to_list()
+    values = [1 << license_family(expression) for expression in distinct]
+    return pl.col("license_concluded").replace_strict(distinct, values, return_dtype=pl.Int64)
 
 
 def _mixed(families: np.ndarray) -> np.ndarray:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
+
+from tritter_assets.dedup.near import update_near_index
+from tritter_assets.dedup.parquet_file import find_duplicates
+from tritter_assets.errors import ContractViolation
+from tritter_assets.lake import Lake
+
+
+def test_a_file_gives_the_clusters_of_the_index(tmp_path) -> None:
+    docs = [Doc(f"{n:032x}", text(n % 5, edits=(n,) if n % 3 else ())) for n in range(30)]
+    frame = pl.DataFrame({"id": [d.id for d in docs], "content": [d.content for d in docs]})
+    frame.write_parquet(tmp_path / "docs.parquet")
+    found = find_duplicates(tmp_path / "docs.parquet")
+    lake = Lake.at(tmp_path / "lake")
+    sign(lake, "s", "000", [Doc(d.id, d.content, path="p") for d in docs])
+    update_near_index(lake, inputs_of([("s", "000")]), fingerprint="a" * 15)
+    columns = ["id", "cluster_id", "cluster_size", "survivor", "kept_id", "score", "action"]
+    index = lake.scan("dedup/near_index").select(columns).collect()
+    assert found.clusters.select(columns).equals(index)
+    pairs = lake.scan("dedup/near_pairs").select("id_a", "id_b", "jaccard").collect()
+    assert found.pairs.equals(pairs)
+    assert found.num_documents == 30
+    assert found.content_bytes == sum(len(d.content) for d in docs)
+    assert found.dropped_ids == index.filter(action="drop")["id"].sort().to_list()
+
+
+def test_files_that_cannot_be_read_so_are_refused(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"id": ["1"], "text": ["a"]}).write_parquet(path)
+    with pytest.raises(ContractViolation, match="id and content are needed"):
+        find_duplicates(path)
+    pl.DataFrame({"id": ["1", "1"], "content": ["a", "b"]}).write_parquet(path)
+    with pytest.raises(ContractViolation, match="share an id"):
+        find_duplicates(path)
+    pl.DataFrame(schema={"id": pl.String, "content": pl.String}).write_parquet(path)
+    with pytest.raises(ContractViolation, match="no rows"):
+        find_duplicates(path)
+
+
+def test_numeric_ids_and_null_content(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    contents = [None, text(1), text(1, edits=(4,))]
+    pl.DataFrame({"id": [3, 2, 1], "content": contents}).write_parquet(path)
+    assert find_duplicates(path).dropped_ids == ["2"]
