@@ -28,113 +28,12 @@ from tritter_assets.contracts.policy_model import (
     UseProfile,
     scancode_category,
 )
+from tritter_assets.contracts.strict_limits import STRICT_CONFIDENCE, STRICT_LIMITS
 from tritter_assets.contracts.yaml_file import ContractProblem, ContractProblems, YamlFile
 from tritter_assets.lake import fingerprint_of
 
 __all__ = ["PROFILE_ORDER", "STRICT_LIMITS", "Decision", "Policy", "UseProfile", "load_policy"]
 
-STRICT_LIMITS: Mapping[str, frozenset[str]] = {
-    "licenses": frozenset(
-        [
-            "0BSD",
-            "AFL-2.0",
-            "AFL-2.1",
-            "AFL-3.0",
-            "Apache-1.0",
-            "Apache-1.1",
-            "Apache-2.0",
-            "BSD-1-Clause",
-            "BSD-2-Clause",
-            "BSD-2-Clause-Patent",
-            "BSD-2-Clause-Views",
-            "BSD-3-Clause",
-            "BSD-3-Clause-Clear",
-            "BSD-3-Clause-LBNL",
-            "BSD-4-Clause",
-            "BSD-4-Clause-UC",
-            "BSD-Source-Code",
-            "BSL-1.0",
-            "Beerware",
-            "BlueOak-1.0.0",
-            "CC-PDDC",
-            "CC0-1.0",
-            "CNRI-Python",
-            "ECL-2.0",
-            "EFL-2.0",
-            "FTL",
-            "HPND",
-            "HPND-sell-variant",
-            "ICU",
-            "IJG",
-            "ISC",
-            "Info-ZIP",
-            "Intel",
-            "Libpng",
-            "MIT",
-            "MIT-0",
-            "MIT-CMU",
-            "MIT-Modern-Variant",
-            "MS-PL",
-            "Minpack",
-            "NCSA",
-            "NIST-PD",
-            "NIST-PD-fallback",
-            "NTP",
-            "OLDAP-2.8",
-            "OpenSSL",
-            "PDDL-1.0",
-            "PSF-2.0",
-            "PostgreSQL",
-            "Python-2.0",
-            "Python-2.0.1",
-            "SAX-PD",
-            "SMLNJ",
-            "SSLeay",
-            "Spencer-94",
-            "Spencer-99",
-            "TCL",
-            "TU-Berlin-2.0",
-            "UPL-1.0",
-            "Unicode-3.0",
-            "Unicode-DFS-2015",
-            "Unicode-DFS-2016",
-            "Unlicense",
-            "W3C",
-            "WTFPL",
-            "X11",
-            "X11-distribute-modifications-variant",
-            "Xnet",
-            "ZPL-2.0",
-            "ZPL-2.1",
-            "Zlib",
-            "blessing",
-            "bzip2-1.0.6",
-            "curl",
-            "dtoa",
-            "libpng-2.0",
-            "mpich2",
-            "zlib-acknowledgement",
-            "LicenseRef-scancode-public-domain",
-        ]
-    ),
-    "methods": frozenset(
-        [
-            "declared_column",
-            "spdx_header",
-            "header_notice",
-            "license_file",
-            "package_metadata",
-            "dep5",
-            "inherited",
-            "decision",
-        ]
-    ),
-    "generators": frozenset({"human", "rule_based"}),
-    "access": frozenset({"none", "public_index"}),
-}
-"""The most that `strict` may admit without a signed decision. Its least confidence is 0.8."""
-
-_STRICT_CONFIDENCE = 0.8
 _WRAPPER_ORDER = ("quarantine", "warn")
 _COPYLEFT_NAME = re.compile(
     r"gpl|gnu|copyleft|\bmpl|mozilla|\bepl|eclipse|\bcddl|\beupl|\bcc[- ]by[- ](?:nc|nd|sa)|rail|"
@@ -575,7 +474,7 @@ def _clip_strict(
     return dataclasses.replace(
         profile,
         admit_unlisted_categories=frozenset(),
-        min_confidence=max(profile.min_confidence, _STRICT_CONFIDENCE),
+        min_confidence=max(profile.min_confidence, STRICT_CONFIDENCE),
         unknown_wrapper="quarantine",
         **kept,
     )
