@@ -31,6 +31,7 @@ from tritter_assets.compliance.licensed_rows import (
     judged,
     packed_references,
     reference_groups,
+    seen_references,
 )
 from tritter_assets.compliance.report import (
     ReportSummary,
@@ -40,7 +41,7 @@ from tritter_assets.compliance.report import (
 )
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.lineage.checkpoints import checkpoints, packed_rows
+from tritter_assets.lineage.checkpoints import checkpoints, packed_rows, seen_documents
 
 STAGE_VERSION = "1"
 ASSET = "compliance/license_audit"
@@ -73,6 +74,8 @@ class LicenseAudit:
     """Obligation -> rows of mixes that carry it."""
     examples: Sequence[Mapping[str, Any]]
     problems: tuple[str, ...]
+    warnings: Mapping[str, int]
+    """What the policy admits with a warning -> rows of mixes."""
 
     @property
     def passed(self) -> bool:
@@ -110,6 +113,7 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
     examples: list[Mapping[str, Any]] = []
     problems: list[str] = []
     obligations: dict[str, int] = {}
+    warnings: dict[str, int] = {}
     raw: list[pl.DataFrame] = []
     for stage, table, groups in _stages(lake):
         found = judged(groups, catalog.policy, catalog.profile.use_profile)
@@ -122,7 +126,8 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
         if stage in _GATED:
             problems.extend(_problems(found, stage, table, catalog))
         if stage == "mix":
-            _add_obligations(obligations, found)
+            _add(obligations, found, "obligations")
+            _add(warnings, found, "warnings")
     if raw:
         examples = list(examples_of(lake, pl.concat(raw)))
     return LicenseAudit(
@@ -132,16 +137,27 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
         obligations=dict(sorted(obligations.items())),
         examples=examples,
         problems=tuple(problems),
+        warnings=dict(sorted(warnings.items())),
     )
 
 
 def _stages(lake: Lake) -> Iterator[tuple[str, str, pl.DataFrame]]:
     yield from audited_tables(lake)
     for checkpoint in checkpoints(lake):
-        rows = packed_rows(lake, checkpoint)
-        if rows is not None:
-            groups = reference_groups(lake, packed_references(rows))
-            yield "checkpoint", checkpoint.asset, groups
+        seen = seen_documents(lake, checkpoint.asset)
+        packed = packed_rows(lake, checkpoint) if seen is None else None
+        if seen is not None:
+            references = seen_references(seen)
+        elif packed is not None:
+            references = packed_references(packed)
+        else:
+            # Nothing says what it read: a reference that no table can answer fails closed.
+            references = pl.LazyFrame(
+                [{"id": "", "table": checkpoint.packed_table or "packed", "source": "(unknown)",
+                  "shard": "", "tokens": 0, "stated": None}],
+                schema_overrides={"stated": pl.String},
+            )  # fmt: skip
+        yield "checkpoint", checkpoint.asset, reference_groups(lake, references)
 
 
 def _no_rows() -> pl.DataFrame:
@@ -161,39 +177,44 @@ def _counted(found: pl.DataFrame, stage: str, table: str) -> pl.DataFrame:
     )
 
 
-def _add_obligations(obligations: dict[str, int], found: pl.DataFrame) -> None:
-    kept = found.filter(pl.col("action") == "keep").select("rows", "obligations")
-    counted = kept.explode("obligations").drop_nulls().group_by("obligations").agg(pl.sum("rows"))
+def _add(total: dict[str, int], found: pl.DataFrame, column: str) -> None:
+    kept = found.filter(pl.col("action") == "keep").select("rows", column)
+    counted = kept.explode(column).drop_nulls().group_by(column).agg(pl.sum("rows"))
     for key, rows in counted.iter_rows():
-        obligations[key] = obligations.get(key, 0) + rows
+        total[key] = total.get(key, 0) + rows
 
 
-def _problems(found: pl.DataFrame, stage: str, table: str, catalog: Catalog) -> Iterator[str]:
+def _problems(found: pl.DataFrame, stage: str, table: str, catalog: Catalog) -> list[str]:
+    """One line for each source and kind of problem, with the number of rows and an example."""
     refused = {name for name, source in catalog.sources.items() if source.refusal is not None}
-    for row in found.sort("source", "license_concluded", nulls_last=True).iter_rows(named=True):
-        what = f"{stage} {table}: {row['rows']} rows of {row['source']}"
-        example = f"e.g. {row['examples'][0]}" if row["examples"] else ""
+    counts: dict[tuple[str, str, str], tuple[int, str]] = {}
+
+    def add(row: Mapping[str, Any], rows: int, what: str, remedy: str) -> None:
+        key = (row["source"], what, remedy)
+        before, example = counts.get(key, (0, ""))
+        examples = [example] if example else list(row["examples"])
+        counts[key] = (before + rows, min(examples, default=""))
+
+    again = f"materialise {table!r} again"
+    for row in found.iter_rows(named=True):
         if not row["found"]:
-            yield (
-                f"{what} in {row['table']} have no stored row ({example}): "
-                f"materialise {table!r} again over the current tables"
-            )
+            add(row, row["rows"], f"of {row['table']} have no stored row", again)
             continue
+        licence = row["license_concluded"]
         if row["action"] != "keep":
-            yield (
-                f"{what} under {row['license_concluded']} are not admitted "
-                f"({row['reason']}; {example}): rebuild {table!r} under the current policy"
-            )
+            add(row, row["rows"], f"under {licence} are not admitted ({row['reason']})", again)
         if row["differs"]:
-            yield (
-                f"{what} are recorded under another licence than {row['license_concluded']}, "
-                f"which their rows have now ({example}): rebuild {table!r}"
-            )
+            add(row, row["rows"], f"were taken under another licence than {licence}", again)
         if row["unproven"]:
-            yield f"{what}: {row['unproven']} lack repository, path or revision ({example})"
-        if row["source"] in refused or row["source"] not in catalog.sources:
-            state = "refused" if row["source"] in refused else "not in the catalogue"
-            yield f"{what}, a source that is {state} ({example}): rebuild {table!r} without it"
+            add(row, row["unproven"], "lack repository, path or revision", "ingest them again")
+        if row["source"] in refused:
+            add(row, row["rows"], "come from a source that the catalogue refuses", again)
+        elif row["source"] not in catalog.sources:
+            add(row, row["rows"], "come from a source that is not in the catalogue", again)
+    return [
+        f"{stage} {table}: {rows} rows of {source} {what}, e.g. {example!r}: {remedy}"
+        for (source, what, remedy), (rows, example) in sorted(counts.items())
+    ]
 
 
 def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSummary:
@@ -215,6 +236,7 @@ def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Re
         "policy_digest": found.policy_digest,
         "passed": found.passed,
         "problems": list(found.problems),
+        "warnings": found.warnings,
         "totals": totals,
         "license_shares_of_mixes": by_license,
         "obligations": found.obligations,
@@ -238,6 +260,7 @@ def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Re
             "licenses": found.rows["license_concluded"].n_unique(),
         },
         problems=found.problems,
+        warnings=[f"{rows} rows of mixes: {text}" for text, rows in found.warnings.items()],
         tables={"totals": markdown_table(totals), "licenses_in_mixes": markdown_table(by_license)},
     )
 
@@ -282,6 +305,8 @@ def _page(
         html.definitions({"Use profile": found.use_profile, "Policy digest": found.policy_digest}),
         html.heading("Problems"),
         html.listing(found.problems) if found.problems else html.paragraph("None."),
+        html.heading("Warnings"),
+        html.table(["warning", "rows of mixes"], found.warnings.items()),
         html.heading("By stage and action"),
         html.records(totals, caption="Rows, bytes and tokens"),
         html.heading("Licences in the mixes"),

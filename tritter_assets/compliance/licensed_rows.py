@@ -14,19 +14,8 @@ import polars as pl
 
 from tritter_assets.contracts.policy import Policy
 from tritter_assets.lake import Lake
-from tritter_assets.licensing.admit import admit_frame
+from tritter_assets.licensing.admit import FACTS, admit_frame
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
-
-FACTS = (
-    "license_concluded",
-    "license_wrapper",
-    "access_terms",
-    "generator",
-    "license_method",
-    "license_confidence",
-    "split",
-)
-"""The columns that the policy judges."""
 
 AXES = ("source", *FACTS)
 
@@ -78,6 +67,23 @@ def packed_references(rows: pl.LazyFrame) -> pl.LazyFrame:
     return (
         segments.group_by("doc_id", "table", "source", "shard")
         .agg(tokens=length.sum())
+        .select(
+            pl.col("doc_id").alias("id"),
+            "table",
+            "source",
+            "shard",
+            "tokens",
+            stated=pl.lit(None, dtype=pl.String),
+        )
+    )
+
+
+def seen_references(seen: pl.DataFrame) -> pl.LazyFrame:
+    """The documents a checkpoint read as references; `tokens` are those read, repeats counted."""
+    return (
+        seen.lazy()
+        .group_by("doc_id", "table", "source", "shard")
+        .agg(pl.col("tokens").sum())
         .select(
             pl.col("doc_id").alias("id"),
             "table",
@@ -157,7 +163,7 @@ def _join(lake: Lake, references: pl.LazyFrame, table: str) -> pl.LazyFrame:
 
 
 def judged(groups: pl.DataFrame, policy: Policy, use_profile: str) -> pl.DataFrame:
-    """Adds action, reason, obligations and chosen to groups; a row not found is refused."""
+    """Adds action, reason, obligations, chosen and warnings; a row not found is refused."""
     numbered = groups.with_row_index("number").with_columns(id=pl.col("number").cast(pl.String))
     present = pl.col("license_concluded").is_not_null()
     verdicts = admit_frame(numbered.filter(present), policy, use_profile)
@@ -168,6 +174,7 @@ def judged(groups: pl.DataFrame, policy: Policy, use_profile: str) -> pl.DataFra
             pl.col("reason").cast(pl.String),
             "obligations",
             "chosen",
+            "warnings",
         ),
         on="id",
         how="left",

@@ -153,7 +153,7 @@ def _collect_table(connection: Any, lake: Lake, table: str) -> int:
     """Adds the lines of one origin table; returns how many mix rows it does not hold."""
     if table.split("/", 1)[0] not in DOCUMENT_STAGES or not lake.exists(table):
         query = 'SELECT count(*) FROM mix WHERE "table" = ?'
-        return int(connection.execute(query, [table]).fetchone()[0])
+        return int(connection.execute(query, [table]).fetchall()[0][0])
     connection.register("origin", lake.dataset(table))
     connection.execute(
         """
@@ -165,14 +165,14 @@ def _collect_table(connection: Any, lake: Lake, table: str) -> int:
           ON o.id = m.id AND o.source = m.source
         """,
         [table],
-    )
+    ).fetchall()
     absent = connection.execute(
         """
         SELECT count(*) FROM (SELECT id, source FROM mix WHERE "table" = ?) m
         ANTI JOIN (SELECT id, source FROM origin) o ON o.id = m.id AND o.source = m.source
         """,
         [table],
-    ).fetchone()[0]
+    ).fetchall()[0][0]
     connection.unregister("origin")
     return int(absent)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +12,44 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from tritter_assets.contracts.catalog import Catalog, load_catalog
+from tritter_assets.contracts.source import LicenceFacts, SdistOrigin, SourceContract
 from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.dedup.near import PAIRS_SCHEMA
 from tritter_assets.lake import ArtifactStore, Lake, fingerprint_of
 from tritter_assets.lineage.checkpoints import SEEN_FILE, seen_documents
 from tritter_assets.mixes.build import MIX_SCHEMA
 from tritter_assets.packing.pack import PACKED_SCHEMA
-from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
+from tritter_assets.record import DOCUMENT_SCHEMA, Modality, content_sha256, document_id
 from tritter_assets.verdict import VERDICT_SCHEMA
+
+CONTRACTS = Path(__file__).parents[2] / "data_contracts"
+
+
+def full_catalog(**changes: Any) -> Catalog:
+    """The project's own policy and profile, with this lake's two sources."""
+    loaded = load_catalog(CONTRACTS)
+    sources = {name: _source(name) for name in ("alpha", "beta")}
+    return dataclasses.replace(loaded, sources=sources, **changes)
+
+
+def _source(name: str) -> SourceContract:
+    return SourceContract(
+        id=name,
+        title=f"Package {name}",
+        description="A package written for the tests.",
+        owner="team:tests",
+        tier=1,
+        priority=10,
+        modality=Modality.CODE,
+        languages=("Python",),
+        profiles=("starter",),
+        origin=SdistOrigin(package=name, version="1.0.0", sha256="ab" * 32),
+        columns={},
+        licence=LicenceFacts(wrapper="MIT", as_of=date(2026, 11, 1)),
+        num_shards=1,
+    )
+
 
 CATALOG: Any = SimpleNamespace(policy=SimpleNamespace(opt_out={"repo": ("never/here",)}))
 """The part of a catalogue that removals read."""
