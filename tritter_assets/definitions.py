@@ -11,12 +11,12 @@ import dagster as dg
 from tritter_assets.defs.automation import build_automation_sensor
 from tritter_assets.defs.build import build_asset
 from tritter_assets.defs.graph import build_graph
-from tritter_assets.defs.plan import open_platform
 from tritter_assets.defs.progress import progress_logger
 from tritter_assets.defs.resources import build_lake_resource
 from tritter_assets.defs.schedules import build_jobs, build_schedules
 from tritter_assets.defs.sensors import build_removal_sensor
 from tritter_assets.defs.sources import broken_asset, refused_asset
+from tritter_assets.defs.stage import Platform
 from tritter_assets.settings import Settings, load_settings
 
 
@@ -28,7 +28,7 @@ def defs() -> dg.Definitions:
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Builds the definitions for given settings; tests and tools call this."""
-    base = open_platform(settings)
+    base = Platform.open(settings)
     graph = build_graph(base)
     assets = [build_asset(stage, graph, base) for stage in graph.stages.values()]
     closed = [

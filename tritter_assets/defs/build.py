@@ -60,9 +60,7 @@ def build_asset(stage: Stage, graph: Graph, base: Platform) -> dg.AssetsDefiniti
         pool=stage.pool,
         output_required=True,
     )
-    def stage_asset(
-        context: dg.AssetExecutionContext, lake: LakeResource
-    ) -> dg.MaterializeResult:
+    def stage_asset(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         platform = Platform(settings=base.settings, catalog=base.catalog, lake=lake.open())
         shards = tuple(context.partition_keys) if stage.shards else ()
         versions = [
@@ -73,9 +71,7 @@ def build_asset(stage: Stage, graph: Graph, base: Platform) -> dg.AssetsDefiniti
             data_version=dg.DataVersion(
                 versions[0] if len(versions) == 1 else fingerprint_of(versions)
             ),
-            check_results=[
-                _check_result(stage, check, platform, shards) for check in stage.checks
-            ],
+            check_results=[_check_result(stage, check, platform, shards) for check in stage.checks],
         )
 
     return stage_asset
@@ -88,7 +84,7 @@ def refresh(
     shard: str | None,
     context: dg.AssetExecutionContext,
 ) -> str:
-    """Makes one partition if it is not fresh, records its metadata, and returns its data version."""
+    """Makes one partition if it is not fresh and returns its data version."""
     status = graph.status(platform, stage, shard)
     started = time.perf_counter()
     metadata: dict[str, Any] = {"tritter/recomputed": status is not Status.FRESH}

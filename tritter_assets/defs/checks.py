@@ -6,14 +6,16 @@ removals and indexes again themselves, from the same tables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
 from tritter_assets.contracts.quality import check_table
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck
+from tritter_assets.errors import TritterError
+from tritter_assets.verdict import Stage
 
 _GATE_COLUMNS = (
     "id",
@@ -26,6 +28,8 @@ _GATE_COLUMNS = (
     "split",
 )
 _EXAMPLES = 10
+_SAMPLED_SEQUENCES = 6
+_FILTER_BANDS = ("license", "basic", "quality")
 
 
 def quality_check(contract: SourceContract) -> StageCheck:
@@ -134,9 +138,37 @@ def retention_check(source: str) -> StageCheck:
     """Retention per stage against the bands one expects; outside them warns."""
 
     def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
-        from tritter_assets.filters.funnel import retention
+        from tritter_assets.compliance.funnel import SourceFunnel
+        from tritter_assets.compliance.retention import measure_retention
 
-        return CheckOutcome(**retention(_rows(platform, f"verdicts/{source}", shards)))
+        counts = (
+            _rows(platform, f"verdicts/{source}", shards)
+            .filter(pl.col("terminal"))
+            .group_by("stage", "action")
+            .len()
+            .collect()
+        )
+        removed = counts.filter(pl.col("action") != "keep").group_by("stage").agg(pl.sum("len"))
+        documents = int(counts["len"].sum())
+        kept = documents - int(removed["len"].sum())
+        line = SourceFunnel(
+            source=source,
+            raw=documents,
+            removed={Stage(stage): number for stage, number in removed.iter_rows()},
+            filtered=kept,
+            survivors=kept,
+            mix_rows={},
+            mix_tokens={},
+        )
+        found = [r for r in measure_retention([line]) if r.group in _FILTER_BANDS]
+        return CheckOutcome(
+            passed=all(r.status not in ("below", "above") for r in found),
+            facts={
+                r.group: f"{r.share:.1%} kept, {r.low:.0%}-{r.high:.0%} expected"
+                for r in found
+                if r.share is not None and r.low is not None and r.high is not None
+            },
+        )
 
     return StageCheck(
         name="retention_in_expected_bands",
@@ -147,16 +179,23 @@ def retention_check(source: str) -> StageCheck:
     )
 
 
-def no_source_wiped_out_check(table: str) -> StageCheck:
+def no_source_wiped_out_check() -> StageCheck:
     """An index that drops more than nine tenths of a source is suspect."""
 
     def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
-        from tritter_assets.dedup.statistics import retention_by_source
+        from tritter_assets.dedup.stats import retention_by_source
+        from tritter_assets.defs.dedup import signed_shards
 
         del shards
-        kept = retention_by_source(platform.lake, table)
-        wiped = {source: share for source, share in kept.items() if share < 0.1}
-        return CheckOutcome(passed=not wiped, facts={"kept_share": kept, "wiped_out": wiped})
+        kept = retention_by_source(platform.lake, signed_shards(platform))
+        wiped = kept.filter(pl.col("alarm"))
+        return CheckOutcome(
+            passed=wiped.is_empty(),
+            facts={
+                "kept_share": dict(kept.select("source", "retention").iter_rows()),
+                "wiped_out": wiped["source"].to_list(),
+            },
+        )
 
     return StageCheck(
         name="no_source_wiped_out",
@@ -184,7 +223,9 @@ def mix_feasible_check(phase: str) -> StageCheck:
         )
         caps = {component.name: component.max_epochs for component in mix.components}
         over = [
-            row for row in taken.iter_rows(named=True) if row["epochs"] > -(-caps[row["component"]])
+            row
+            for row in taken.iter_rows(named=True)
+            if row["epochs"] > math.ceil(caps[row["component"]])
         ]
         tokens = int(taken["tokens"].sum() or 0)
         return CheckOutcome(
@@ -208,11 +249,28 @@ def packed_lineage_check(table: str) -> StageCheck:
     """Sampled tokens lead back to the characters they were made from."""
 
     def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
-        from tritter_assets.packing.lineage import verify_sample
+        from tritter_assets.packing.lineage import locate
+        from tritter_assets.packing.tokenizer import load_tokenizer
 
         del shards
-        result = verify_sample(platform.lake, table, num_sequences=8)
-        return CheckOutcome(passed=not result.failures, facts=_facts(result))
+        tokenizer = load_tokenizer(platform.lake)
+        rows = platform.lake.scan(table).select("id", pl.col("tokens").list.len()).collect()
+        sample = rows.sort("id").head(_SAMPLED_SEQUENCES)
+        failures: list[str] = []
+        for sequence, num_tokens in sample.iter_rows():
+            for offset in sorted({0, num_tokens // 2, num_tokens - 1}):
+                try:
+                    locate(platform.lake, table, sequence, offset, tokenizer=tokenizer)
+                except TritterError as error:
+                    failures.append(f"{sequence}@{offset}: {error}")
+        return CheckOutcome(
+            passed=not failures,
+            facts={
+                "sequences": rows.height,
+                "sampled": sample.height,
+                "failures": failures[:_EXAMPLES],
+            },
+        )
 
     return StageCheck(
         name="tokens_trace_to_documents",
@@ -281,7 +339,3 @@ def forgotten_is_absent_check() -> StageCheck:
 def _rows(platform: Platform, table: str, shards: Sequence[str]) -> pl.LazyFrame:
     frame = platform.lake.scan(table)
     return frame.filter(pl.col("shard").is_in(list(shards))) if shards else frame
-
-
-def _facts(result: Any) -> dict[str, Any]:
-    return {name: getattr(result, name) for name in result.__dataclass_fields__}

@@ -13,6 +13,7 @@ from tritter_assets.defs.plots import dedup_plot
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 
+
 def signatures_stage(contract: SourceContract, base: Platform) -> Stage:
     """Declares the MinHash signatures and content hashes of a source."""
 
@@ -75,7 +76,7 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             deps=deps,
             extra_inputs=lambda platform, _: _priorities(platform),
             schema=INDEX_SCHEMA,
-            checks=(no_source_wiped_out_check(f"dedup/{name}"),),
+            checks=(no_source_wiped_out_check(),),
             plot=lambda platform: dedup_plot(platform, f"dedup/{name}"),
             pool="dedup_index",
         )

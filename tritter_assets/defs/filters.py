@@ -84,9 +84,7 @@ def filtered_stage(contract: SourceContract, base: Platform) -> Stage:
 
     def work(step: Step) -> Any:
         assert step.shard is not None
-        return apply.apply_shard(
-            step.lake, contract.id, step.shard, fingerprint=step.fingerprint
-        )
+        return apply.apply_shard(step.lake, contract.id, step.shard, fingerprint=step.fingerprint)
 
     return Stage(
         key=f"filtered/{contract.id}",

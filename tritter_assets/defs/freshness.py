@@ -1,4 +1,4 @@
-"""Expected fingerprints and stored states: is a partition of a stage what its inputs now ask for?"""
+"""Expected fingerprints against stored ones: is a partition what its inputs now ask for?"""
 
 from __future__ import annotations
 

@@ -26,9 +26,7 @@ def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
                 mix, profile=catalog.profile, policy_digest=catalog.policy.digest
             ),
             work=_build(phase),
-            deps=tuple(
-                table for table in build.input_tables(mix, catalog) if table in known
-            ),
+            deps=tuple(table for table in build.input_tables(mix, catalog) if table in known),
             extra_inputs=lambda platform, _: removal_version(platform),
             schema=build.MIX_SCHEMA,
             owner="team:training",
@@ -52,5 +50,6 @@ def _build(phase: str) -> Any:
 
 
 def removal_version(platform: Platform) -> str:
+    """Names the removal requests that are in force."""
     requests = removals(platform)
     return "" if requests.is_empty() else ",".join(sorted(requests["request"]))

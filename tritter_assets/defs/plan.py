@@ -23,18 +23,13 @@ class PlannedAsset:
     reason: str
 
 
-def open_platform(settings: Settings) -> Platform:
-    """Opens contracts and lake for reading."""
-    return Platform(settings=settings, catalog=settings.catalog(), lake=settings.lake())
-
-
 def plan_assets(settings: Settings) -> list[PlannedAsset]:
     """Lists every partition of the active profile with its status, inputs before consumers.
 
     A partition downstream of one that must be made is listed as stale as well, since its input's
     data version is not known yet.
     """
-    platform = open_platform(settings)
+    platform = Platform.open(settings)
     graph = build_graph(platform)
     return list(plan_graph(platform, graph))
 

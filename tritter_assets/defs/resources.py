@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from tritter_assets.lake import Lake
 from tritter_assets.settings import Settings
@@ -14,7 +15,7 @@ class LakeResource(dg.ConfigurableResource):
     """The lake of a run. `root` is a folder or an `s3://` prefix."""
 
     root: str
-    storage_options: dict[str, str] = {}
+    storage_options: dict[str, str] = Field(default_factory=dict)
 
     def open(self) -> Lake:
         """Opens the lake."""

@@ -7,8 +7,14 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from tritter_assets.defs.build import asset_key
-from tritter_assets.defs.stage import Platform
+from tritter_assets.defs.stage import Group, Platform
 
+DOWNSTREAM_JOB = "build_downstream"
+DOWNSTREAM_GROUPS = tuple(
+    group.value
+    for group in Group
+    if group not in (Group.RAW, Group.VERDICTS, Group.FILTERED, Group.SIGNATURES)
+)
 SOURCE_ROOMS = ("raw", "verdicts", "filtered", "signatures")
 
 
@@ -27,8 +33,13 @@ def build_jobs(base: Platform) -> Iterable[dg.UnresolvedAssetJobDefinition]:
             tags={"tritter/source": contract.id},
         )
     yield dg.define_asset_job(
+        DOWNSTREAM_JOB,
+        selection=dg.AssetSelection.groups(*DOWNSTREAM_GROUPS),
+        description="Everything after the sources; what is fresh is left as it is.",
+    )
+    yield dg.define_asset_job(
         "audit",
-        selection=dg.AssetSelection.groups("g12_compliance"),
+        selection=dg.AssetSelection.groups(Group.COMPLIANCE.value),
         description="All compliance reports, from the stored tables.",
     )
 
@@ -53,7 +64,7 @@ def _nightly(source: str, shards: tuple[str, ...]) -> dg.ScheduleDefinition:
         name=f"nightly_{source}",
         job_name=source_job_name(source),
         cron_schedule="0 2 * * *",
-        description="Requests every shard; shards whose upstream is unchanged are left as they are.",
+        description="Requests every shard; those whose upstream is unchanged stay as they are.",
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         del context

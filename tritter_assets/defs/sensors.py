@@ -10,19 +10,19 @@ import dagster as dg
 from tritter_assets.defs.build import asset_key
 from tritter_assets.defs.freshness import Graph, Status
 from tritter_assets.defs.resources import LakeResource
-from tritter_assets.defs.stage import Platform
+from tritter_assets.defs.stage import Group, Platform
 from tritter_assets.lineage.drop_folder import read_requests
 from tritter_assets.lineage.forget import request_removal
 
 REMOVALS_FOLDER = "removals"
 
 _AFTER_SOURCES = (
-    "g05_dedup",
-    "g06_functions",
-    "g07_synthetic",
-    "g08_mixes",
-    "g09_packing",
-    "g12_compliance",
+    Group.DEDUP,
+    Group.FUNCTIONS,
+    Group.SYNTHETIC,
+    Group.MIXES,
+    Group.PACKING,
+    Group.COMPLIANCE,
 )
 
 
@@ -59,9 +59,7 @@ def build_removal_sensor(base: Platform, graph: Graph) -> dg.SensorDefinition:
                 opened, request.kind, request.value, request.reason, request.requested_at
             )
         platform = Platform(settings=base.settings, catalog=base.catalog, lake=opened)
-        return dg.SensorResult(
-            run_requests=list(_requests(platform, graph, seen)), cursor=seen
-        )
+        return dg.SensorResult(run_requests=list(_requests(platform, graph, seen)), cursor=seen)
 
     return removal_requests
 
@@ -82,8 +80,6 @@ def _requests(platform: Platform, graph: Graph, key: str) -> Iterator[dg.RunRequ
     yield dg.RunRequest(
         run_key=f"{key}-downstream",
         asset_selection=[
-            asset_key(stage.key)
-            for stage in graph.stages.values()
-            if stage.group.value in _AFTER_SOURCES
+            asset_key(stage.key) for stage in graph.stages.values() if stage.group in _AFTER_SOURCES
         ],
     )

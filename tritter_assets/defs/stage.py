@@ -45,6 +45,11 @@ class Platform:
     catalog: Catalog
     lake: Lake
 
+    @classmethod
+    def open(cls, settings: Settings) -> Platform:
+        """Opens the contracts and the lake of the settings."""
+        return cls(settings=settings, catalog=settings.catalog(), lake=settings.lake())
+
     @property
     def artifacts(self) -> ArtifactStore:
         """The artifact store of this lake."""

@@ -78,7 +78,8 @@ def lake_environment(step: Step) -> dict[str, str]:
         **{
             name.upper(): value
             for name, value in location.storage_options.items()
-            if name in {
+            if name
+            in {
                 "aws_access_key_id",
                 "aws_secret_access_key",
                 "aws_session_token",
