@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from tritter_assets.contracts.mix import Mix
+from tritter_assets.contracts.profile import Profile
 from tritter_assets.dedup.survivors import require_current
 from tritter_assets.errors import ContractViolation, MixInfeasible
 from tritter_assets.lake import Lake, fingerprint_of
@@ -99,15 +100,15 @@ class MixReport:
         return self.feasibility.warnings
 
 
-def code_version(mix: Mix, catalog: Catalog) -> str:
+def code_version(mix: Mix, *, profile: Profile, policy_digest: str) -> str:
     """Returns the version of everything but data that decides what the mix holds."""
     digest = fingerprint_of(
         mix.digest,
         GATE_VERSION,
-        catalog.profile.use_profile,
-        catalog.profile.bytes_per_token,
-        catalog.profile.mix_tokens.get(mix.phase),
-        catalog.policy.digest,
+        profile.use_profile,
+        profile.bytes_per_token,
+        profile.mix_tokens.get(mix.phase),
+        policy_digest,
     )
     return f"{STAGE_VERSION}.{digest}"
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -387,18 +387,22 @@ class _Writer:
         keys = order.select(pl.concat_str("key", "sequence", separator="\0"))["key"]
         order = order.with_columns(sample_hash(keys, salt_of("shuffle", self.phase, split)))
         order = order.sort("sample_hash", "plan", "sequence")
+        segments = _Segments(plans)
         step = max(_BATCH_TOKENS // self.context_tokens, 1)
         for start in range(0, order.height, step):
             chosen = order.slice(start, step)
-            yield self._batch(split, plans, list(chosen.select("plan", "sequence").iter_rows()))
+            pairs = list(chosen.select("plan", "sequence").iter_rows())
+            yield self._batch(split, plans, segments, pairs)
 
     def _batch(
-        self, split: str, plans: list[_Plan], chosen: list[tuple[int, int]]
+        self,
+        split: str,
+        plans: list[_Plan],
+        segments: _Segments,
+        chosen: list[tuple[int, int]],
     ) -> pa.RecordBatch:
         ids: list[str] = []
         tokens, rejected = _Lists(), _Lists()
-        segments: list[pa.Array] = []
-        segment_counts: list[int] = []
         for place, (number, sequence) in enumerate(chosen):
             plan = plans[number]
             pieces = plan.pieces(sequence)
@@ -409,15 +413,13 @@ class _Writer:
                 other = self.words[begin : begin + int(plan.rejected_lengths[sequence])]
             tokens.add(words)
             rejected.add(other)
-            segments.append(plan.segments(pieces))
-            segment_counts.append(pieces.stop - pieces.start)
+            segments.add(number, pieces)
             ids.append(self._sequence_id(split, self._position + place, words, other))
             self.totals.tokens[split] += len(words)
             self.totals.loss_tokens[split] += int(np.count_nonzero(words & LOSS_BIT))
         positions = np.arange(self._position, self._position + len(chosen), dtype=np.int64)
         self._position += len(chosen)
         self.totals.sequences[split] += len(chosen)
-        offsets = np.concatenate([[0], np.cumsum(segment_counts)]).astype(np.int32)
         return pa.RecordBatch.from_arrays(
             [
                 pa.array(ids, pa.string()),
@@ -425,7 +427,7 @@ class _Writer:
                 pa.array([split] * len(chosen), pa.string()),
                 *tokens.arrays(),
                 *rejected.arrays(),
-                pa.ListArray.from_arrays(pa.array(offsets), pa.concat_arrays(segments)),
+                segments.take(),
             ],
             schema=PACKED_SCHEMA,
         )
@@ -455,14 +457,11 @@ class _Plan:
     ) -> None:
         self.kind = kind
         self.layout = layout
+        self.ordered = ordered
         self.rejected_starts = rejected_starts
         self.rejected_lengths = rejected_lengths
         self._starts = starts
         self._bounds = np.searchsorted(layout.sequence, np.arange(layout.num_sequences + 1))
-        self._names = [
-            ordered[name].to_arrow().cast(pa.string())
-            for name in ("id", "table", "source", "shard")
-        ]
 
     def pieces(self, sequence: int) -> slice:
         """Returns which pieces make up a sequence."""
@@ -475,20 +474,52 @@ class _Plan:
         end = begin + layout.num_tokens[pieces]
         return list(zip(begin.tolist(), end.tolist(), strict=True))
 
-    def segments(self, pieces: slice) -> pa.StructArray:
-        """Returns the segments of a sequence."""
-        layout = self.layout
-        rows = pa.array(layout.document[pieces])
-        start = layout.token_start[pieces]
-        return pa.StructArray.from_arrays(
+
+class _Segments:
+    """Gathers the segments of many sequences and names their documents in one lookup."""
+
+    def __init__(self, plans: Sequence[_Plan]) -> None:
+        self._plans = plans
+        sizes = [plan.ordered.height for plan in plans]
+        self._first = np.concatenate([[0], np.cumsum(sizes)])
+        columns = ["id", "table", "source", "shard"]
+        documents = pl.concat([plan.ordered.select(columns) for plan in plans]).to_arrow()
+        self._names = [
+            documents.column(name).cast(pa.string()).combine_chunks() for name in columns
+        ]
+        self._runs: list[tuple[Ints, Ints, Ints, Ints]] = []
+
+    def add(self, number: int, pieces: slice) -> None:
+        """Adds the pieces of one sequence of plan `number`."""
+        layout = self._plans[number].layout
+        self._runs.append(
+            (
+                layout.document[pieces] + self._first[number],
+                layout.token_start[pieces],
+                layout.num_tokens[pieces],
+                layout.doc_token_start[pieces],
+            )
+        )
+
+    def take(self) -> pa.ListArray:
+        """Returns the list column of what was added since the last call."""
+        counts = [len(run[0]) for run in self._runs]
+        document, start, size, begin = (
+            np.concatenate(arrays) for arrays in zip(*self._runs, strict=True)
+        )
+        self._runs = []
+        rows = pa.array(document)
+        values = pa.StructArray.from_arrays(
             [
                 *(names.take(rows) for names in self._names),
                 pa.array(start.astype(np.int32)),
-                pa.array((start + layout.num_tokens[pieces]).astype(np.int32)),
-                pa.array(layout.doc_token_start[pieces]),
+                pa.array((start + size).astype(np.int32)),
+                pa.array(begin),
             ],
             fields=list(SEGMENT),
         )
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 class _Lists:

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tritter_assets.contracts.mix import Mix
 from tritter_assets.errors import ContractViolation, MissingProvenance, MixInfeasible
 from tritter_assets.lake import Lake
 from tritter_assets.mixes.build import (
@@ -232,15 +233,16 @@ def test_a_profile_without_a_budget_is_refused(lake: Lake, tmp_path: Path) -> No
 
 
 def test_code_version_follows_what_matters(tmp_path: Path) -> None:
-    mix = mix_of(tmp_path, TWO)
-    catalog = catalog_of({"a": ()}, [mix])
-    retitled = mix_of(tmp_path, TWO.replace("title: Two", "title: Other"))
-    assert code_version(retitled, catalog) == code_version(mix, catalog)
+    def version(mix: Mix, *, tokens: int = 10_000, policy: str = "p") -> str:
+        profile = catalog_of({}, [mix], mix_tokens=tokens).profile
+        return code_version(mix, profile=profile, policy_digest=policy)
+
+    first = version(mix_of(tmp_path, TWO))
+    assert version(mix_of(tmp_path, TWO.replace("title: Two", "title: Other"))) == first
     reweighted = mix_of(tmp_path, TWO.replace("0.6", "0.5").replace("0.4", "0.5"))
-    assert code_version(reweighted, catalog) != code_version(mix, catalog)
-    assert code_version(mix, catalog_of({"a": ()}, [mix], mix_tokens=7)) != code_version(
-        mix, catalog
-    )
+    assert version(reweighted) != first
+    assert version(mix_of(tmp_path, TWO), tokens=7) != first
+    assert version(mix_of(tmp_path, TWO), policy="q") != first
 
 
 def test_a_mix_prints_itself(lake: Lake, tmp_path: Path) -> None:
