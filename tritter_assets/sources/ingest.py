@@ -25,6 +25,7 @@ from tritter_assets.contracts.source import SourceContract
 from tritter_assets.errors import ContractViolation, LicenseRefused
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
+from tritter_assets.sources.archive_tree import INDEX_VERSION
 from tritter_assets.sources.loader import (
     Limits,
     Loader,
@@ -70,7 +71,9 @@ class IngestReport:
 
 def code_version(contract: SourceContract, policy: Policy) -> str:
     """Returns the identity of the code, contract and policy that make the rows."""
-    digest = fingerprint_of(contract.digest, policy.conclusion_digest)
+    from tritter_assets.licensing import conclude
+
+    digest = fingerprint_of(contract.digest, conclude.code_version(policy), INDEX_VERSION)
     return f"{STAGE_VERSION}.{digest}"
 
 

@@ -43,7 +43,7 @@ class BlobStore:
     workers: int = 16
     """Concurrent requests, and the bound on blobs held in memory (twice this)."""
     attempts: int = 8
-    """Of one request; standard mode backs off with jitter and slows down when throttled."""
+    """Of one request; the client backs off with jitter."""
 
     def client(self) -> Any:
         """Opens a client: signed when credentials are configured, anonymous otherwise."""
@@ -53,7 +53,7 @@ class BlobStore:
 
         session = boto3.Session()
         options: dict[str, Any] = {
-            "retries": {"mode": "adaptive", "max_attempts": self.attempts},
+            "retries": {"mode": "standard", "max_attempts": self.attempts},
             "max_pool_connections": self.workers,
             "connect_timeout": 20,
             "read_timeout": 60,

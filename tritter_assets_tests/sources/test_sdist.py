@@ -36,7 +36,7 @@ def _loader(server: IndexServer, **retries: object) -> SdistLoader:
     return SdistLoader(index=PackageIndex(f"{server.url}/simple"), retries=policy)
 
 
-def _contract(**origin: object):  # noqa: ANN202
+def _contract(**origin: object):
     facts = {"package": "Small.Package", "version": "1.2", "sha256": sha256(ARCHIVE)}
     return contract_of(SdistOrigin(**(facts | origin)))  # type: ignore[arg-type]
 
@@ -163,7 +163,7 @@ def test_a_missing_version_names_package_version_and_index(
 
 
 def test_a_missing_package_is_told(index: IndexServer, tmp_path: Path) -> None:
-    with pytest.raises(UpstreamUnavailable, match="'absent'.*HTTP 404"):
+    with pytest.raises(UpstreamUnavailable, match=r"'absent'.*HTTP 404"):
         _loader(index).plan(_contract(package="absent"), context_of(tmp_path))
 
 

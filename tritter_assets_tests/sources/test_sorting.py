@@ -39,7 +39,7 @@ def _sorted(rows: list[tuple[int, str | None]], cuts: int, budget: int) -> tuple
 
 @settings(deadline=None, max_examples=40)
 @given(_ROWS, st.integers(1, 20), st.sampled_from([0, 50, 10_000]), st.randoms())
-def test_order_batching_and_budget_do_not_show(rows, cuts, budget, random) -> None:  # noqa: ANN001
+def test_order_batching_and_budget_do_not_show(rows, cuts, budget, random) -> None:
     wanted, duplicates = _sorted(rows, 1000, 10_000)
     shuffled = list(rows)
     random.shuffle(shuffled)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tritter_assets.contracts.source import GitOrigin
+from tritter_assets.errors import UpstreamUnavailable
+from tritter_assets.sources.git import GitLoader
+from tritter_assets.sources.loader import SkipReason
+from tritter_assets_tests.sources.builders import context_of, contract_of
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER")
+           for what in ("NAME", "EMAIL")},
+        **{f"GIT_{who}_DATE": "2024-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")},
+    }  # fmt: skip
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> tuple[str, str]:
+    """A repository whose pinned commit is not its newest."""
+    folder = tmp_path / "upstream"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "a.py").write_text("A = 1\n", encoding="utf-8")
+    (folder / "src" / "sp ace\u00e9.rs").write_text("fn f() {}\n", encoding="utf-8")
+    (folder / "src" / "big.py").write_text("B = 1\n" * 100, encoding="utf-8")
+    (folder / "LICENSE").write_text("MIT License\n", encoding="utf-8")
+    (folder / "src" / "link.py").symlink_to("/etc/passwd")
+    (folder / "data.bin").write_bytes(b"\0\1")
+    _git(folder, "init", "--quiet", "-b", "main")
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "--quiet", "-m", "first")
+    commit = _git(folder, "rev-parse", "HEAD")
+    (folder / "src" / "a.py").write_text("A = 2\n", encoding="utf-8")
+    _git(folder, "commit", "--quiet", "-am", "second")
+    return str(folder), commit
+
+
+def _contract(repository: tuple[str, str], **origin: object):
+    facts = {"url": repository[0], "commit": repository[1]} | origin
+    return contract_of(GitOrigin(**facts))  # type: ignore[arg-type]
+
+
+def test_rows_are_those_of_the_pinned_commit(repository: tuple[str, str], tmp_path: Path) -> None:
+    contract, context = _contract(repository), context_of(tmp_path)
+    files = GitLoader().plan(contract, context)
+    assert [f.name for f in files] == [
+        "LICENSE", "data.bin", "src/a.py", "src/big.py", "src/sp ace\u00e9.rs",
+    ]  # fmt: skip
+    rows = pl.concat(GitLoader().read(contract, files, context)).sort("path")
+    assert dict(rows.select("path", "content").iter_rows()) == {
+        "LICENSE": "MIT License\n",
+        "src/a.py": "A = 1\n",
+        "src/big.py": "B = 1\n" * 100,
+        "src/sp ace\u00e9.rs": "fn f() {}\n",
+    }
+    assert rows["revision"].unique().to_list() == [repository[1]]
+    assert rows["repo"].unique().to_list() == ["git/upstream"]
+    assert context.skips.counts == {SkipReason.BINARY: 1, SkipReason.LINK: 1}
+
+
+def test_the_clone_is_reused_when_upstream_is_gone(
+    repository: tuple[str, str], tmp_path: Path
+) -> None:
+    contract, context = _contract(repository), context_of(tmp_path)
+    before = GitLoader().plan(contract, context)
+    Path(repository[0]).rename(tmp_path / "moved")
+    assert GitLoader().plan(contract, context) == before
+    evidence = GitLoader().evidence(contract, context)
+    assert evidence["git/upstream"].license_files == (("LICENSE", "MIT License\n"),)
+
+
+def test_repository_and_owner_come_from_a_forge_address() -> None:
+    from tritter_assets.sources.git import _repo
+
+    origin = GitOrigin(url="https://github.com/PyO3/pyo3.git", commit="a" * 40)
+    assert _repo(origin) == ("PyO3/pyo3", "PyO3")
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ({"commit": "b" * 40}, "still has this commit"),
+        ({"url": "ext::sh -c id"}, "use an https://"),
+        ({"url": "--upload-pack=id"}, "use an https://"),
+        ({"url": "/nonexistent/repository"}, "fetch failed"),
+    ],
+)
+def test_failures_are_told_and_leave_no_clone(
+    repository: tuple[str, str], tmp_path: Path, origin: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UpstreamUnavailable, match=said):
+        GitLoader().plan(_contract(repository, **origin), context_of(tmp_path))
+    assert not list((tmp_path / "cache").rglob("*.git"))
+
+
+def test_the_digest_needs_no_clone(repository: tuple[str, str], tmp_path: Path) -> None:
+    one = GitLoader().pinned_digest(_contract(repository), context_of(tmp_path))
+    other = _contract(repository, include=("**/*.py",))
+    assert one != GitLoader().pinned_digest(other, context_of(tmp_path))
+    assert not (tmp_path / "cache").exists()

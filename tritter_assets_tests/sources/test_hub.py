@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tritter_assets.contracts.parse_source import parse_source
+from tritter_assets.contracts.source import HubOrigin, LicenceFacts, SourceContract
+from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
+from tritter_assets.record import Modality
+from tritter_assets.sources.hub import HubLoader
+from tritter_assets.sources.hub_client import HubClient
+from tritter_assets.sources.ingest import upstream_digest
+from tritter_assets_tests.sources.builders import context_of, contract_of
+from tritter_assets_tests.sources.servers import HubServer
+
+COMMIT = "a" * 40
+REPO = "org/data"
+CONTRACTS = Path(__file__).parents[2] / "data_contracts" / "sources"
+CARD = """---
+license: mit
+configs:
+- config_name: python
+  data_files:
+  - {split: train, path: python/train-*}
+  - {split: test, path: python/test-*}
+- config_name: rust
+  data_dir: rust
+---
+# Data
+"""
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=2)
+    return out.getvalue()
+
+
+def _rows(label: str, count: int = 5) -> list[dict[str, Any]]:
+    return [
+        {"text": f"{label} {n}\n", "repo": f"o{n}/r", "lic": ["MIT", "ISC"], "noise": "x" * 1000}
+        for n in range(count)
+    ]
+
+
+FILES = {
+    "README.md": CARD.encode(),
+    "script.py": b"raise SystemExit('a loading script must never run')",
+    "python/train-00000-of-00002.parquet": _parquet(_rows("py0")),
+    "python/train-00001-of-00002.parquet": _parquet(_rows("py1")),
+    "python/test-00000-of-00001.parquet": _parquet(_rows("pytest")),
+    "rust/train.parquet": _parquet(_rows("rs")),
+    "rust/validation.parquet": _parquet(_rows("rsval")),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    monkeypatch.setenv("HF_TOKEN_PATH", "/nonexistent")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer(REPO, COMMIT, FILES).running() as server:
+        yield server
+
+
+def _loader(server: HubServer, token: str | bool = False) -> HubLoader:
+    return HubLoader(client=HubClient(endpoint=server.url, token=token))
+
+
+def _contract(**origin: Any) -> SourceContract:
+    facts = {"repo": REPO, "revision": COMMIT, "config": "python"} | origin
+    return contract_of(
+        HubOrigin(**facts),
+        columns={"content": "text", "repo": "repo"},
+        licence=LicenceFacts(row_column="lic"),
+        languages=("python",),
+    )
+
+
+def _read(loader: HubLoader, contract: SourceContract, context: Any) -> pl.DataFrame:
+    return pl.concat(loader.read(contract, loader.plan(contract, context), context))
+
+
+def test_rows_carry_file_position_and_licence(hub: HubServer, tmp_path: Path) -> None:
+    rows = _read(_loader(hub), _contract(), context_of(tmp_path))
+    assert rows.height == 10
+    assert rows.row(0, named=True) == {
+        "repo": "o0/r",
+        "path": "python/train-00000-of-00002.parquet#0",
+        "revision": COMMIT,
+        "url": f"https://huggingface.co/datasets/{REPO}/blob/{COMMIT}/"
+        "python/train-00000-of-00002.parquet",
+        "language": "python",
+        "modality": "code",
+        "split": "train",
+        "content": "py0 0\n",
+        "license_declared": "MIT AND ISC",
+        "owner": "o0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        ({}, ["python/train-00000-of-00002.parquet", "python/train-00001-of-00002.parquet"]),
+        ({"split": "test"}, ["python/test-00000-of-00001.parquet"]),
+        ({"config": "rust"}, ["rust/train.parquet"]),
+        ({"config": "rust", "split": "validation"}, ["rust/validation.parquet"]),
+        ({"config": None, "data_dir": "rust"}, ["rust/train.parquet"]),
+        ({"config": None, "data_files": ("rust/*.parquet",)},
+         ["rust/train.parquet", "rust/validation.parquet"]),
+    ],
+)  # fmt: skip
+def test_files_of_a_config_and_split(
+    hub: HubServer, tmp_path: Path, origin: dict[str, Any], wanted: list[str]
+) -> None:
+    files = _loader(hub).plan(_contract(**origin), context_of(tmp_path))
+    assert [file.name for file in files] == wanted
+    assert all(len(file.digest) == 64 for file in files)
+
+
+def test_an_unknown_config_lists_what_there_is(hub: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(UpstreamUnavailable, match="names the configs python, rust"):
+        _loader(hub).plan(_contract(config="go"), context_of(tmp_path))
+
+
+def test_a_pinned_listing_is_cached(hub: HubServer, tmp_path: Path) -> None:
+    loader, contract = _loader(hub), _contract()
+    first = upstream_digest(
+        contract, "000", cache=tmp_path / "cache", project_root=tmp_path, loader=loader
+    )
+    assert sum("/tree/" in path for path in hub.requests) == 4  # 7 files, two on a page
+    hub.requests.clear()
+    again = upstream_digest(
+        contract, "000", cache=tmp_path / "cache", project_root=tmp_path, loader=loader
+    )
+    assert (again, hub.requests) == (first, [])
+
+
+def test_an_unpinned_revision_is_resolved_and_not_cached(hub: HubServer, tmp_path: Path) -> None:
+    rows = _read(_loader(hub), _contract(revision="unpinned"), context_of(tmp_path))
+    assert set(rows["revision"]) == {COMMIT}
+    assert not (tmp_path / "cache" / "hub").exists()
+
+
+def test_only_the_mapped_columns_travel(tmp_path: Path) -> None:
+    import random
+
+    noise = random.Random(0).randbytes(6 << 20).hex()
+    row = {"text": "x = 1\n", "repo": "a/b", "lic": "MIT", "noise": noise}
+    files = {"data.parquet": _parquet([row]), "README.md": b""}
+    with HubServer(REPO, COMMIT, files).running() as server:
+        sent = _count_bytes(server)
+        rows = _read(_loader(server), _contract(config=None), context_of(tmp_path))
+    assert rows["content"].to_list() == ["x = 1\n"]
+    assert sum(sent) < 2 * len(noise)
+
+
+def _count_bytes(server: HubServer) -> list[int]:
+    sent: list[int] = []
+    answer = server._ranged
+
+    def counted(content: bytes, request: Any) -> Any:
+        found = answer(content, request)
+        sent.append(len(found[1]))
+        return found
+
+    server._ranged = counted  # type: ignore[method-assign]
+    return sent
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "503", "truncate", "short"])
+@pytest.mark.parametrize("where", ["/tree/", "/resolve/", "/cdn/python"])
+def test_passing_faults_lose_and_double_nothing(
+    hub: HubServer, tmp_path: Path, fault: str, where: str
+) -> None:
+    if fault == "short" and where != "/cdn/python":
+        pytest.skip("a short body with a matching length can only be seen by its range")
+    hub.faults.plan[where] = [fault]
+    rows = _read(_loader(hub), _contract(), context_of(tmp_path))
+    assert rows["content"].to_list() == [f"py{f} {n}\n" for f in range(2) for n in range(5)]
+
+
+def test_a_server_without_ranges_works(hub: HubServer, tmp_path: Path) -> None:
+    hub.ignore_ranges = True
+    assert _read(_loader(hub), _contract(), context_of(tmp_path)).height == 10
+
+
+def test_a_gate_says_which_agreement_and_how_to_log_in(hub: HubServer, tmp_path: Path) -> None:
+    hub.gate = "GatedRepo"
+    with pytest.raises(
+        UpstreamUnavailable, match=r"accept the agreement at .*datasets/org/data.*hf auth login"
+    ):
+        _loader(hub).plan(_contract(), context_of(tmp_path))
+    hub.gate = "RepoNotFound"
+    with pytest.raises(UpstreamUnavailable, match=r"private.*HF_TOKEN"):
+        _loader(hub).plan(_contract(), context_of(tmp_path))
+
+
+def test_a_token_opens_the_gate_and_stays_out_of_outputs(hub: HubServer, tmp_path: Path) -> None:
+    hub.gate = "GatedRepo"
+    rows = _read(_loader(hub, token="hf_secret"), _contract(), context_of(tmp_path))
+    assert rows.height == 10
+    assert "hf_secret" not in str(rows.to_dicts())
+
+
+def test_a_missing_revision_or_folder_is_told(hub: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(UpstreamUnavailable, match="no such revision"):
+        _loader(hub).plan(_contract(revision="b" * 40), context_of(tmp_path))
+    with pytest.raises(UpstreamUnavailable, match="no such file or folder"):
+        _loader(hub).plan(_contract(data_dir="absent"), context_of(tmp_path))
+
+
+def test_a_renamed_column_is_a_change_upstream(hub: HubServer, tmp_path: Path) -> None:
+    contract = dataclasses.replace(_contract(), columns={"content": "body"})
+    with pytest.raises(UpstreamChanged, match="no column 'body'; it has text"):
+        _read(_loader(hub), contract, context_of(tmp_path))
+
+
+def test_a_file_of_another_size_is_a_change_upstream(hub: HubServer, tmp_path: Path) -> None:
+    loader, context = _loader(hub), context_of(tmp_path)
+    files = loader.plan(_contract(), context)
+    hub.files = FILES | {files[0].name: FILES[files[0].name] + b"more"}
+    with pytest.raises(UpstreamChanged, match="its listing says"):
+        pl.concat(loader.read(_contract(), files, context))
+
+
+def test_tar_files_become_documents(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, raw in {"a/x.py": b"x = 1\n", "a/b.png": b"\0"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(raw)
+            archive.addfile(info, io.BytesIO(raw))
+    with HubServer(REPO, COMMIT, {"d/train.tar": out.getvalue()}).running() as server:
+        context = context_of(tmp_path)
+        rows = _read(_loader(server), _contract(config=None, file_format="tar"), context)
+    assert rows.select("path", "content").rows() == [("d/train.tar/a/x.py", "x = 1\n")]
+
+
+def _value(kind: str, name: str, number: int) -> Any:
+    """A realistic value of one upstream column."""
+    match kind:
+        case "integer":
+            return number
+        case "number":
+            return 3.5 + number
+        case "boolean":
+            return False
+        case "date" | "timestamp":
+            return "2024-01-02"
+        case "object":
+            return {"bytes": b"\x89PNG" + bytes([number]), "path": None}
+        case "array":
+            return [f"MIT{'' if 'licen' in name else f' {name} {number}'}"]
+    if "image" in name:
+        return b"\x89PNG" + bytes([number])
+    if name == "language":
+        return "Python"
+    return f"{name} {number}: def f():\n    return {number}\n" if number else f"{name} zero"
+
+
+_HUB_CONTRACTS = [
+    path
+    for path in sorted(CONTRACTS.glob("*.yaml"))
+    if "kind: hub" in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("path", _HUB_CONTRACTS, ids=lambda path: path.stem)
+def test_every_hub_contract_maps_its_rows(path: Path, tmp_path: Path) -> None:
+    contract = parse_source(path)
+    origin = contract.origin
+    assert isinstance(origin, HubOrigin)
+    if origin.content_from == "swh":
+        pytest.skip("its text comes from the blob store, see test_swh")
+    columns = {column.name: column.logical_type for column in contract.upstream_schema}
+    rows = [{name: _value(kind, name, n) for name, kind in columns.items()} for n in range(3)]
+    folder = origin.data_dir or origin.config or "data"
+    name = f"{folder}/{origin.split}-00000-of-00001.{origin.file_format}"
+    with HubServer(origin.repo, COMMIT, {name: _encode(rows, origin)}).running() as server:
+        pinned = dataclasses.replace(origin, revision=COMMIT)
+        contract = dataclasses.replace(contract, origin=pinned, num_shards=1)
+        context = context_of(tmp_path)
+        found = _read(_loader(server), contract, context)
+    assert found.height == 3, context.skips.examples
+    assert found["content"].n_unique() == 3
+    assert all(found["content"].str.len_chars() > 0)
+    assert found["repo"].null_count() == 0
+    if contract.licence.row_column:
+        assert found["license_declared"].null_count() == 0
+    if contract.modality is Modality.INSTRUCTION and "content" not in contract.columns:
+        joined = found["instruction"] + "\n\n" + found["response"]
+        assert found["content"].to_list() == joined.to_list()
+
+
+def _encode(rows: list[dict[str, Any]], origin: HubOrigin) -> bytes:
+    if origin.file_format == "parquet":
+        return _parquet(rows)
+    if origin.file_format == "csv":
+        return pl.DataFrame(rows).write_csv().encode()
+    return "".join(json.dumps(row, default=str) + "\n" for row in rows).encode()
