@@ -2,7 +2,7 @@
 
     python -m tritter_assets_tests.benchmarks.near_dedup [CORPUS.parquet]
 
-The corpus (columns id, repo, path, language, content) comes from the argument or BENCH_CORPUS.
+The corpus (columns id, repo, path, language, content) comes from the argument, or else from the harness.
 Both sides start from text in memory and end with duplicate pairs: 256 hashes, word 5-grams,
 Jaccard 0.7. Ours: shingles, sketches, 42 x 6 bands, join, exact verification. datasketch: regex
 words, Python sets of 5-grams, xxh32, update_batch, MinHashLSH at 0.7, pairs of its queries whose
@@ -16,7 +16,6 @@ Prints one JSON object last.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
@@ -33,6 +32,7 @@ from tritter_assets.dedup.bands import BandLayout, band_keys, candidate_pairs, l
 from tritter_assets.dedup.kernel import kernels
 from tritter_assets.dedup.memory import open_duckdb
 from tritter_assets.dedup.text_arrays import ShingleSets, shingle_sets, sketches
+from tritter_assets_tests.benchmarks.harness import corpus_path
 
 THRESHOLD = 0.7
 MEMORY_BYTES = 2 << 30
@@ -44,9 +44,7 @@ Pairs = set[tuple[int, int]]
 
 def main() -> None:
     arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
-    path = Path(arguments[0] if arguments else os.environ.get("BENCH_CORPUS", ""))
-    if not path.is_file():
-        sys.exit(f"no corpus at {str(path)!r}: give a Parquet file, or set BENCH_CORPUS")
+    path = Path(arguments[0]) if arguments else corpus_path()
     content = pq.read_table(path, columns=["content"]).column("content")
     content = content.cast(pa.large_string()).combine_chunks()
     if isinstance(content, pa.ChunkedArray):

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasketch import LeanMinHash, MinHash, MinHashLSH
-from tritter_assets_tests.dedup.corpus import text
 
 from tritter_assets.dedup.datasketch_bridge import (
     compatible_sketches,
@@ -14,6 +13,7 @@ from tritter_assets.dedup.datasketch_bridge import (
 )
 from tritter_assets.dedup.text_arrays import ShingleSets, estimate_jaccard, shingle_sets, sketches
 from tritter_assets.errors import ContractViolation
+from tritter_assets_tests.dedup.corpus import text
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.index import EXACT_INDEX, INDEX_SCHEMA, ShardInput
@@ -10,6 +9,7 @@ from tritter_assets.dedup.license_family import LicenseFamily, license_family
 from tritter_assets.dedup.survivors import dropped_ids, require_current
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
+from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 FINGERPRINT = "a" * 15
 

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text, write_filtered
 
 from tritter_assets.dedup import near
 from tritter_assets.dedup.bands import layout_for
@@ -16,6 +15,7 @@ from tritter_assets.dedup.near import NEAR_BANDS, NEAR_PAIRS, update_near_index
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.errors import ContractViolation, MissingProvenance
 from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text, write_filtered
 
 FINGERPRINT = "a" * 15
 NEAR = "dedup/near_index"
@@ -288,9 +288,12 @@ def test_pairs_are_those_of_brute_force(lake: Lake) -> None:
             if one.content == two.content:
                 if first[one.content] == one.id:
                     truth.add((one.id, two.id))
-            elif first[one.content] == one.id and first[two.content] == two.id:
-                if jaccard(one.content, two.content) >= 0.7:
-                    truth.add((one.id, two.id))
+            elif (
+                first[one.content] == one.id
+                and first[two.content] == two.id
+                and jaccard(one.content, two.content) >= 0.7
+            ):
+                truth.add((one.id, two.id))
     assert ours <= truth
     assert len(ours) >= 0.99 * len(truth)
     assert near.code_version(0.7) != near.code_version(0.85)

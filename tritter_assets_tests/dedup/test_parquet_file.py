@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 from tritter_assets.dedup.near import update_near_index
 from tritter_assets.dedup.parquet_file import find_duplicates
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
+from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 
 def test_a_file_gives_the_clusters_of_the_index(tmp_path) -> None:

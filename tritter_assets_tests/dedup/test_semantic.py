@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 from tritter_assets.dedup.embeddings import embed_lexical, embedder
 from tritter_assets.dedup.kmeans import close_pairs, cluster
@@ -11,6 +10,7 @@ from tritter_assets.dedup.near import update_near_index
 from tritter_assets.dedup.semantic import SemanticSettings, code_version, update_semantic_index
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
+from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 FINGERPRINT = "a" * 15
 INDEX = "dedup/semantic_index"

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tritter_assets_tests.dedup.corpus import Doc, sign, text, write_filtered
 
 from tritter_assets.dedup.signatures import SIGNATURE_SCHEMA, code_version, sign_shard
 from tritter_assets.errors import LakeCorruption
 from tritter_assets.lake import Lake
+from tritter_assets_tests.dedup.corpus import Doc, sign, text, write_filtered
 
 
 @pytest.fixture

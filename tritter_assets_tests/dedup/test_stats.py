@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 from tritter_assets.dedup import stats
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.near import update_near_index
 from tritter_assets.lake import Lake
+from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text
 
 
 @pytest.fixture
