@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalog:
-    """All that is written by hand, parsed. A source is in `sources` or in `problems`, never both."""
+    """All that is written by hand, parsed: a source is in `sources` or `problems`, never both."""
 
     root: Path
     """The folder `data_contracts`."""

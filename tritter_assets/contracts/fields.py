@@ -24,7 +24,7 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
 
 
 class FieldReader:
-    """Reads one YAML mapping. A wrong field becomes a problem and a harmless value; reading goes on.
+    """Reads one YAML mapping: a wrong field becomes a problem and a harmless value, and no stop.
 
     `problems` is shared by every reader of a file, so one pass reports all that is wrong.
     """
@@ -94,7 +94,9 @@ class FieldReader:
                 self.problem(name, "is empty", f"say what {name} is")
         return value
 
-    def integer(self, name: str, default: Any = _MISSING, *, low: int = 0, high: int = 1 << 62) -> int:
+    def integer(
+        self, name: str, default: Any = _MISSING, *, low: int = 0, high: int = 1 << 62
+    ) -> int:
         """Returns an integer field between `low` and `high`."""
         value = self._typed(name, default, int, "a whole number", low)
         if isinstance(value, int) and not low <= value <= high:
@@ -136,7 +138,7 @@ class FieldReader:
         return self._typed(name, default, dict, "a mapping", {})
 
     def child(self, name: str) -> FieldReader:
-        """Returns a reader over a mapping field; a missing one reads as empty, without complaint."""
+        """Returns a reader over a mapping field; a missing one reads as empty."""
         self._seen.add(name)
         value = self._data.get(name)
         label = f"{self._label}.{name}" if self._label else name

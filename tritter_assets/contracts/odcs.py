@@ -34,9 +34,7 @@ _STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 _SEVERITIES = ("error", "warning")
 
 
-def read_odcs(
-    file: YamlFile, problems: list[ContractProblem]
-) -> OpenDataContractStandard | None:
+def read_odcs(file: YamlFile, problems: list[ContractProblem]) -> OpenDataContractStandard | None:
     """Validates a file as ODCS 3.1; None when it does not fit the model at all.
 
     Args:
@@ -47,9 +45,11 @@ def read_odcs(
     from pydantic import ValidationError
 
     data = file.data
-    for name in _REQUIRED:
-        if data.get(name) is None:
-            problems.append(file.problem([name], "is missing", f"add '{name}: ...'"))
+    problems += [
+        file.problem([name], "is missing", f"add '{name}: ...'")
+        for name in _REQUIRED
+        if data.get(name) is None
+    ]
     if data.get("apiVersion") not in (None, API_VERSION):
         found = data["apiVersion"]
         problems.append(file.problem(["apiVersion"], f"is {found!r}", f"write {API_VERSION}"))
@@ -83,8 +83,7 @@ def _unknown_fields(
     if isinstance(model, list) and isinstance(data, list):
         for index, (item, read) in enumerate(zip(data, model, strict=True)):
             yield from _unknown_fields(item, read, (*path, index))
-    elif isinstance(data, Mapping) and hasattr(type(model), "model_fields"):
-        fields = type(model).model_fields
+    elif isinstance(data, Mapping) and (fields := getattr(type(model), "model_fields", None)):
         names = {field.alias or name: name for name, field in fields.items()}
         for key, value in data.items():
             if key not in names:
@@ -131,10 +130,10 @@ def quality_rules(
                 name = renamed.get(column.name or "", column.name)
                 rules += _rule(file, path, rule, name, problems)
     names = [rule.name for rule in rules]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.append(
-            file.problem(["schema"], f"two quality rules are named {name!r}", "rename one")
-        )
+    problems += [
+        file.problem(["schema"], f"two quality rules are named {name!r}", "rename one")
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
     return tuple(rules)
 
 

@@ -83,9 +83,7 @@ def _mix_tokens(reader: FieldReader) -> dict[str, int]:
     return tokens
 
 
-def _training(
-    reader: FieldReader, problems: list[ContractProblem]
-) -> dict[str, TrainingRecipe]:
+def _training(reader: FieldReader, problems: list[ContractProblem]) -> dict[str, TrainingRecipe]:
     """Joins the shared architecture with each phase's own recipe, so phases cannot disagree."""
     architecture = reader.child("architecture")
     shared = {name: architecture.integer(name, low=1) for name in _ARCHITECTURE}

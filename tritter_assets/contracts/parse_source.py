@@ -100,14 +100,12 @@ def parse_source(path: Path) -> SourceContract:
     ours.done()
     if problems or origin is None or licence is None:
         raise ContractProblems(sorted(problems, key=lambda problem: problem.line))
-    draft = SourceContract(
-        origin=origin, licence=licence, modality=Modality(modality), **contract
-    )
+    draft = SourceContract(origin=origin, licence=licence, modality=Modality(modality), **contract)
     return dataclasses.replace(draft, digest=identity_digest(draft))
 
 
 def identity_digest(contract: SourceContract) -> str:
-    """Hashes the fields that decide what the rows are; prose, owner, tags and ranks are left out."""
+    """Hashes the fields that decide what the rows are: not prose, owner, tags or ranks."""
     licence = dataclasses.asdict(contract.licence)
     identity = {
         "id": contract.id,
@@ -212,7 +210,9 @@ def _columns(ours: FieldReader, origin: Origin | None) -> dict[str, str]:
     allowed = [name for name in DOCUMENT_SCHEMA.names if name not in _WRITTEN_BY_US]
     for name, upstream in written.items():
         if name not in allowed:
-            ours.problem("columns", f"{name!r} is not a document column", did_you_mean(name, allowed))
+            ours.problem(
+                "columns", f"{name!r} is not a document column", did_you_mean(name, allowed)
+            )
         if not isinstance(upstream, str):
             ours.problem("columns", f"{name} holds {upstream!r}", "name an upstream column")
     is_table = getattr(origin, "file_format", None) in {"parquet", "jsonl", "csv", "arrow"}

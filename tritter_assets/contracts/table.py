@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -13,6 +14,9 @@ from tritter_assets.contracts.fields import did_you_mean
 from tritter_assets.contracts.odcs import LOGICAL_TYPES, quality_rules, read_odcs
 from tritter_assets.contracts.source import QualityRule
 from tritter_assets.contracts.yaml_file import ContractProblem, ContractProblems, YamlFile
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import OpenDataContractStandard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,41 +77,10 @@ def parse_table(path: Path) -> TableContract:
     odcs = read_odcs(file, problems)
     if odcs is None:
         raise ContractProblems(problems)
-    applies_to: tuple[str, ...] = ()
-    for index, item in enumerate(odcs.customProperties or ()):
-        where = ["customProperties", index]
-        if item.property != "applies_to":
-            fix = did_you_mean(item.property or "", ["applies_to"])
-            problems.append(file.problem(where, f"{item.property!r} is not known", fix))
-        elif not isinstance(item.value, list) or not item.value:
-            problems.append(file.problem(where, "lists no tables", "write e.g. [raw/*]"))
-        else:
-            applies_to = tuple(str(pattern) for pattern in item.value)
-    if not applies_to and not problems:
-        fix = "add a customProperty 'applies_to' with globs on table names"
-        problems.append(file.problem(["customProperties"], "names no tables", fix))
+    applies_to = _applies_to(file, odcs, problems)
     if file.data.get("id") != path.stem:
         problems.append(file.problem(["id"], "is not the file's name", f"write 'id: {path.stem}'"))
-    if len(odcs.schema_ or ()) != 1:
-        problems.append(file.problem(["schema"], "must hold one table", "keep one schema object"))
-    columns: list[TableColumn] = []
-    for place, column in enumerate((odcs.schema_ or [])[0].properties or () if odcs.schema_ else ()):
-        where = ["schema", 0, "properties", place]
-        if not column.name or not column.physicalType:
-            problems.append(file.problem(where, "lacks name or physicalType", "write both"))
-            continue
-        if column.logicalType not in LOGICAL_TYPES:
-            fix = did_you_mean(str(column.logicalType), LOGICAL_TYPES)
-            problems.append(file.problem([*where, "logicalType"], "is not an ODCS type", fix))
-        columns.append(
-            TableColumn(
-                name=column.name,
-                logical_type=column.logicalType or "string",
-                physical_type=column.physicalType,
-                required=bool(column.required),
-                description=column.description or "",
-            )
-        )
+    columns = _columns(file, odcs, problems)
     rules = quality_rules(file, odcs, problems)
     known = {column.name for column in columns}
     for rule in rules:
@@ -126,3 +99,51 @@ def parse_table(path: Path) -> TableContract:
         quality=rules,
         file=path,
     )
+
+
+def _applies_to(
+    file: YamlFile, odcs: OpenDataContractStandard, problems: list[ContractProblem]
+) -> tuple[str, ...]:
+    applies_to: tuple[str, ...] = ()
+    before = len(problems)
+    for index, item in enumerate(odcs.customProperties or ()):
+        where = ["customProperties", index]
+        if item.property != "applies_to":
+            fix = did_you_mean(item.property or "", ["applies_to"])
+            problems.append(file.problem(where, f"{item.property!r} is not known", fix))
+        elif not isinstance(item.value, list) or not item.value:
+            problems.append(file.problem(where, "lists no tables", "write e.g. [raw/*]"))
+        else:
+            applies_to = tuple(str(pattern) for pattern in item.value)
+    if not applies_to and len(problems) == before:
+        fix = "add a customProperty 'applies_to' with globs on table names"
+        problems.append(file.problem(["customProperties"], "names no tables", fix))
+    return applies_to
+
+
+def _columns(
+    file: YamlFile, odcs: OpenDataContractStandard, problems: list[ContractProblem]
+) -> list[TableColumn]:
+    tables = odcs.schema_ or []
+    if len(tables) != 1:
+        problems.append(file.problem(["schema"], "must hold one table", "keep one schema object"))
+        return []
+    columns: list[TableColumn] = []
+    for place, column in enumerate(tables[0].properties or ()):
+        where = ["schema", 0, "properties", place]
+        if not column.name or not column.physicalType:
+            problems.append(file.problem(where, "lacks name or physicalType", "write both"))
+            continue
+        if column.logicalType not in LOGICAL_TYPES:
+            fix = did_you_mean(str(column.logicalType), LOGICAL_TYPES)
+            problems.append(file.problem([*where, "logicalType"], "is not an ODCS type", fix))
+        columns.append(
+            TableColumn(
+                name=column.name,
+                logical_type=column.logicalType or "string",
+                physical_type=column.physicalType,
+                required=bool(column.required),
+                description=column.description or "",
+            )
+        )
+    return columns

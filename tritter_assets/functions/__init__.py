@@ -1,0 +1,1 @@
+"""Functions: cut out of filtered documents by grammar, with their documentation."""
