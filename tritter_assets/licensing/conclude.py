@@ -333,7 +333,15 @@ class Concluder:
     @staticmethod
     def _same_family(mine: set[str], theirs: set[str]) -> bool:
         """`BSD-3-Clause` in one place and `BSD-2-Clause` in another is a slip, not a dispute."""
-        return {spdx.split("-")[0] for spdx in mine} == {spdx.split("-")[0] for spdx in theirs}
+        return {_family(spdx) for spdx in theirs} <= {_family(spdx) for spdx in mine}
+
+
+_FAMILIES = {"PSF": "Python", "CNRI": "Python", "0BSD": "BSD", "SSLeay": "OpenSSL", "X11": "MIT"}
+
+
+def _family(spdx: str) -> str:
+    first = spdx.split("-")[0]
+    return _FAMILIES.get(first, first)
 
 
 def _to_json(statements: list[Statement]) -> str:

@@ -26,7 +26,12 @@ import numpy as np
 
 from tritter_assets.contracts.policy_model import scancode_category
 from tritter_assets.licensing.expression import join_and, join_or, license_ids
-from tritter_assets.licensing.notice import RESTRICTIVE, names_copyleft, read_notice
+from tritter_assets.licensing.notice import (
+    RESTRICTIVE,
+    guard_words,
+    names_copyleft,
+    read_notice,
+)
 from tritter_assets.licensing.words import license_words
 from tritter_assets.record import NOASSERTION
 
@@ -41,6 +46,8 @@ _MAX_WORDS = 60_000
 _MAX_PARTS = 40
 _MAX_CANDIDATES = 48
 _NOTICE_WORDS = 600
+_OPENING_WORDS = 150
+"""A choice between two texts is offered in a few lines above them; longer openings are history."""
 _BITS = 21
 _MASK_GAP = np.uint64(0)
 
@@ -150,6 +157,10 @@ def _identify_short(joined: str) -> Identification:
     notice = read_notice(joined) if joined.count(" ") < _NOTICE_WORDS else None
     if notice is None:
         return _UNKNOWN
+    if _GRANT.search(joined) and not any(map(_is_copyleft, license_ids(notice.expression))):
+        return Identification(
+            NOASSERTION, 0.4, "guard", (), "names a licence over a text that is not that licence's"
+        )
     return Identification(notice.expression, notice.confidence, "notice")
 
 
@@ -197,12 +208,35 @@ def _conclude(words: list[str], parts: list[Part], spans: list[tuple[int, int]])
             )
         both = join_and([*ids, *license_ids(notice.expression)])
         return Identification(both, min(confidence, 0.8), "notice", found)
+    if _limits_beyond(words, parts):
+        return Identification(
+            NOASSERTION,
+            0.4,
+            "guard",
+            found,
+            "limits the use in words that its licence does not have",
+        )
     if _GRANT.search(rest):
         return Identification(
             NOASSERTION, 0.4, "guard", found, "a part grants rights in words that are not SPDX"
         )
-    join = join_or if len(ids) == 2 and _CHOICE.search(" ".join(words[:first])) else join_and
+    opening = " ".join(words[: first if first <= _OPENING_WORDS else 0])
+    join = join_or if len(ids) == 2 and _CHOICE.search(opening) else join_and
     return Identification(join(ids), confidence, "template", found)
+
+
+def _limits_beyond(words: list[str], parts: list[Part]) -> bool:
+    """Whether a text limits or shares alike in words that its permissive templates do not have.
+
+    Near-identical families need it: an edited CC-BY-SA text is 0.97 CC-BY.
+    """
+    if any(_is_copyleft(part.spdx) for part in parts):
+        return False
+    text = _LLVM.sub(" ", " ".join(words))
+    own: set[str] = set()
+    for part in parts:
+        own |= template_index().guard_words(part.spdx)
+    return not guard_words(text) <= own
 
 
 def _is_copyleft(spdx: str) -> bool:
@@ -217,6 +251,9 @@ class TemplateIndex:
         self._ids: list[str] = []
         self._sizes: list[int] = []
         self._own: list[Any] = []
+        self._counts: list[Any] = []
+        self._templates = templates
+        self._guards: dict[str, set[str]] = {}
         for spdx, text in templates.items():
             for variant in _variants(text):
                 grams = self._pack(
@@ -225,7 +262,9 @@ class TemplateIndex:
                 if len(grams) >= 12:  # shorter texts ("Fair", "any-OSI") match anything
                     self._ids.append(spdx)
                     self._sizes.append(len(grams))
-                    self._own.append(np.unique(grams))
+                    own, counts = np.unique(grams, return_counts=True)
+                    self._own.append(own)
+                    self._counts.append(counts)
         owners = np.repeat(np.arange(len(self._own), dtype=np.int32), [len(o) for o in self._own])
         everything = np.concatenate(self._own)
         order = np.argsort(everything, kind="stable")
@@ -243,6 +282,12 @@ class TemplateIndex:
         packed = (one << np.uint64(2 * _BITS)) | (two << np.uint64(_BITS)) | three
         packed[(one == 0) | (two == 0) | (three == 0)] = 0
         return packed
+
+    def guard_words(self, spdx: str) -> set[str]:
+        """Returns the limiting words that a template itself has."""
+        if spdx not in self._guards:
+            self._guards[spdx] = guard_words(self._templates[spdx])
+        return self._guards[spdx]
 
     def grams(self, words: list[str]) -> Any:
         """Returns the packed 3-grams of words; 0 where a word is in no template."""
@@ -294,7 +339,12 @@ class TemplateIndex:
             if len(matched) == 0:
                 continue
             low, high = start + int(matched[0]), start + int(matched[-1]) + 1
-            score = 2 * min(len(matched), size) / (size + high - low)
+            if 2 * min(len(matched), size) / (size + high - low) < max(best[0], THRESHOLD):
+                continue
+            # As multisets: the start of a second copy must not stand in for a missing end.
+            inside, counts = np.unique(grams[low:high][hit[low:high]], return_counts=True)
+            known = self._counts[which][np.searchsorted(self._own[which], inside)]
+            score = 2 * int(np.minimum(counts, known).sum()) / (size + high - low)
             best = max(best, (score, low, high), key=lambda entry: entry[0])
         return best
 

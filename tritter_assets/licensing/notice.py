@@ -15,10 +15,10 @@ from tritter_assets.record import NOASSERTION
 
 RESTRICTIVE = re.compile(
     r"\b(?:proprietary and confidential|confidential and proprietary|confidential information|"
-    r"strictly (?:confidential|prohibited)|commons clause|non ?commercial|"
+    r"strictly (?:confidential|prohibited)|commons clause|\w*non ?commercial|"
     r"for (?:academic|research|personal|evaluation)(?: and \w+)? (?:use|purposes?) only|"
     r"not (?:be )?(?:for|used for) (?:any )?commercial|no commercial|good not evil|"
-    r"no ?derivatives?|responsible ai license|openrail|unpublished work|"
+    r"\w*no ?deriv(?:s|ative|atives)?|responsible ai license|openrail|unpublished work|"
     r"may not be (?:copied|reproduced|distributed|disclosed)(?!.{0,60}\bexcept (?:according|in compl|as))|"
     r"trade secrets?|"
     r"without the express written|business source license|server side public license|"
@@ -30,7 +30,7 @@ COPYLEFT = re.compile(
     r"\b(?:affero|(?:general|lesser|library) public license|(?:a|l)?gpl(?:v?[123]\w*)?|copyleft|"
     r"mozilla public license|mpl ?v?[12]|eclipse public license|epl ?v?[12]|"
     r"common development and distribution license|cddl|european union public license|eupl|"
-    r"share ?alike|cc by sa|open database license|odbl|sleepycat|osl ?[23]|reciprocal public|"
+    r"\w*share ?alike|cc by sa|open database license|odbl|sleepycat|osl ?[23]|reciprocal public|"
     r"gnu free documentation)\b"
 )
 """Names of copyleft licences; `GPL compatible` alone is not one, see `names_copyleft`."""
@@ -159,6 +159,16 @@ def read_notice(text: str) -> Notice | None:
 def names_copyleft(text: str) -> bool:
     """Whether words name a copyleft licence; that something is compatible with one does not."""
     return COPYLEFT.search(_COMPATIBLE.sub(" ", text)) is not None
+
+
+def guard_words(text: str) -> set[str]:
+    """Returns the words of a text that limit its use or name copyleft."""
+    plain = _COMPATIBLE.sub(" ", text)
+    return {
+        match.group().replace(" ", "")
+        for pattern in (RESTRICTIVE, COPYLEFT)
+        for match in pattern.finditer(plain)
+    }
 
 
 def _between(text: str, found: set[str]) -> bool:
