@@ -177,7 +177,11 @@ def _redacted(
         columns["content_bytes"][number] = len(after.encode())
         # Longest first, so that a part of a secret never breaks the search for the whole.
         originals = sorted(
-            {(before[span.start : span.end], span.replacement) for span in found if span.end > span.start},
+            {
+                (before[span.start : span.end], span.replacement)
+                for span in found
+                if span.end > span.start
+            },
             key=lambda pair: (-len(pair[0]), pair),
         )
         for name in _REPEATING:

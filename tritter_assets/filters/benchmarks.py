@@ -20,28 +20,22 @@ import numpy as np
 import polars as pl
 
 from tritter_assets.errors import ContractViolation, UpstreamChanged, UpstreamUnavailable
-from tritter_assets.filters.kernels import ByteColumn, code_windows, compiled, word_windows
+from tritter_assets.filters.kernels import ByteColumn, compiled
+from tritter_assets.filters.window_kernels import code_windows, word_windows
 from tritter_assets.lake import fingerprint_of
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 INDEX_VERSION = "1"
 
-_KEPT = """
-False None True and as assert async await break class continue def del elif else except finally for
-from global if import in is lambda nonlocal not or pass raise return try while with yield match case
-abs all any ascii bin bool breakpoint bytearray bytes callable chr classmethod compile complex
-delattr dict dir divmod enumerate eval exec filter float format frozenset getattr globals hasattr
-hash help hex id input int isinstance issubclass iter len list locals map max memoryview min next
-object oct open ord pow print property range repr reversed round set setattr slice sorted
-staticmethod str sum super tuple type vars zip self cls math re collections itertools functools heapq
-random string os sys Counter defaultdict deque reduce sqrt List Dict Tuple Set Optional Any Union
-""".split()
+_KEPT = frozenset(
+    ["False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield", "match", "case", "abs", "all", "any", "ascii", "bin", "bool", "breakpoint", "bytearray", "bytes", "callable", "chr", "classmethod", "compile", "complex", "delattr", "dict", "dir", "divmod", "enumerate", "eval", "exec", "filter", "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash", "help", "hex", "id", "input", "int", "isinstance", "issubclass", "iter", "len", "list", "locals", "map", "max", "memoryview", "min", "next", "object", "oct", "open", "ord", "pow", "print", "property", "range", "repr", "reversed", "round", "set", "setattr", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple", "type", "vars", "zip", "self", "cls", "math", "re", "collections", "itertools", "functools", "heapq", "random", "string", "os", "sys", "Counter", "defaultdict", "deque", "reduce", "sqrt", "List", "Dict", "Tuple", "Set", "Optional", "Any", "Union"]
+)
 
 _DOCSTRING = re.compile(r"(\"\"\"|''')(.*?)\1", re.DOTALL)
 _IMPORT = re.compile(r"^(?:from|import)\b.*$", re.MULTILINE)
 _DEFINITION = re.compile(r"^\s*def\s+(\w+)\s*\(", re.MULTILINE)
-_SPACE = re.compile(r"\s+")
+_NO_TEXT = re.compile(r"#[^\n]*|[\s()'\",;\\]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +74,7 @@ class BenchmarkIndex:
     code: WindowIndex
     text: WindowIndex
     short: Mapping[str, tuple[tuple[str, str], ...]]
-    """`def <name>` -> (item, body without white space), of items too short for code windows."""
+    """Function name -> (item, body without white space), of items too short for code windows."""
     num_items: Mapping[str, int]
     """Benchmark -> items."""
     not_checked: Mapping[str, str]
@@ -231,10 +225,10 @@ def build_index(
     long_enough = set(code.parts.filter(pl.col("kind") == "solution")["item"])
     short: dict[str, list[tuple[str, str]]] = {}
     for item in everything:
-        body = _SPACE.sub("", item.body)
+        body = squeezed(item.body)
         if item.name in long_enough or not item.entry_point or len(body) < rules.min_short_chars:
             continue
-        short.setdefault(f"def {item.entry_point}", []).append((item.name, body))
+        short.setdefault(item.entry_point, []).append((item.name, body))
     return BenchmarkIndex(
         code=code,
         text=text,
@@ -247,6 +241,11 @@ def build_index(
             [(i.name, i.code, i.body, i.text, i.test) for i in everything],
         ),
     )
+
+
+def squeezed(code: str) -> str:
+    """Returns code without white space, comments, quotes, brackets `()`, commas and semicolons."""
+    return _NO_TEXT.sub("", code)
 
 
 def _window_index(
@@ -319,7 +318,14 @@ def find_code(column: ByteColumn, index: WindowIndex, window: int) -> tuple[np.n
     """Returns (document, gram, byte offset) of every indexed code window in the documents."""
     return _run(
         lambda *out: compiled(code_windows)(
-            column.data, column.offsets, kept_names(), window, index.grams, index.bitmap, False, *out
+            column.data,
+            column.offsets,
+            kept_names(),
+            window,
+            index.grams,
+            index.bitmap,
+            False,
+            *out,
         ),
         1 << 16,
     )

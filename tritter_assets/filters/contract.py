@@ -51,7 +51,13 @@ class JudgeContext:
     def all_removals(self) -> pl.DataFrame:
         """Requests of the table and standing opt-outs of the policy, as one frame."""
         standing = [
-            {"request": "policy", "kind": kind, "value": str(value), "requested_at": "", "reason": ""}
+            {
+                "request": "policy",
+                "kind": kind,
+                "value": str(value),
+                "requested_at": "",
+                "reason": "",
+            }
             for kind, values in sorted(self.opt_out.items())
             if isinstance(values, list)
             for value in values

@@ -23,7 +23,7 @@ class GeneratedConfig:
 
     lock_names: tuple[str, ...]
     markers: tuple[str, ...]
-    """Regular expressions (Rust syntax), matched without case within comment-like lines."""
+    """Regular expressions in the syntax common to Rust and Python, matched without case."""
     head_chars: int
     minified_languages: tuple[str, ...]
     minified_average_line_chars: float
@@ -43,11 +43,9 @@ def judge_generated(
     import enry
 
     name = pl.col("path").str.extract(r"([^/\\]*)$", 1).str.to_lowercase()
-    # A marker stands in a comment: after it may come anything, before it only comment signs.
-    marker = r"(?im)^[^\w\n]{0,12}[^\n]{0,80}?(?:" + "|".join(config.markers) + ")"
-    average = pl.col("content").str.len_chars() / (
-        pl.col("content").str.count_matches("\n", literal=True) + 1
-    )
+    marker = re.compile("|".join(config.markers), re.IGNORECASE)
+    chars = pl.col("content").str.len_chars()
+    average = chars / (pl.col("content").str.count_matches("\n", literal=True) + 1)
     vendored = pl.lit(value=False)
     if config.vendored_patterns:
         vendored = pl.col("path").str.contains("|".join(config.vendored_patterns))
@@ -60,7 +58,7 @@ def judge_generated(
         "path",
         head=head,
         locked=name.is_in([lock.lower() for lock in config.lock_names]),
-        marked=head.str.extract(marker, 0),
+        marked=head.str.contains("(?i)" + "|".join(config.markers)),
         minified=(
             name.str.contains(r"[.\-]min\.(?:js|css)$")
             | (
@@ -81,8 +79,8 @@ def judge_generated(
             reason, evidence = Reason.LOCK_FILE, path
         elif minified:
             reason = Reason.MINIFIED
-        elif marked is not None:
-            reason, evidence = Reason.GENERATED_MARKER, re.sub(r"\s+", " ", marked).strip()[-80:]
+        elif marked and (found := marker.search(text)) is not None:
+            reason, evidence = Reason.GENERATED_MARKER, found.group()
         elif enry.is_generated(path.replace("\0", ""), text.encode()):
             reason, evidence = Reason.GENERATED_MARKER, "go-enry"
         elif (

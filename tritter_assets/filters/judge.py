@@ -1,7 +1,7 @@
 """One streaming pass over a shard: every stage, in the brief's order, on what is still alive.
 
-Input `raw/<source>[shard]`, output `verdicts/<source>[shard]` (`verdict.VERDICT_SCHEMA`). A document
-that a stage drops or quarantines is not shown to later stages, unless `run_all_stages` is set for
+Input `raw/<source>[shard]`, output `verdicts/<source>[shard]` (`verdict.VERDICT_SCHEMA`). What a
+stage drops or quarantines is not shown to later stages, unless `run_all_stages` is set for
 study. Each document gets exactly one terminal row. Memory is one batch of documents (row groups of
 32 MiB) and the shard's verdicts; cost is linear in the content.
 """
@@ -9,9 +9,10 @@ study. Each document gets exactly one terminal row. Memory is one batch of docum
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
@@ -40,6 +41,7 @@ from tritter_assets.filters import (
 )
 from tritter_assets.filters.contract import (
     DOCUMENT_COLUMNS,
+    Admit,
     JudgeContext,
     StageDefinition,
 )
@@ -127,7 +129,7 @@ def judge_shard(
         MissingProvenance: two documents of the shard share an id.
     """
     context = make_context(contract, policy, profile, removals, cache=cache)
-    timer: Counter[str] = Counter()
+    timer: dict[str, float] = defaultdict(float)
     tables: list[pa.Table] = []
     reasons: Counter[str] = Counter()
     redactions: Counter[str] = Counter()
@@ -177,7 +179,7 @@ def judge_shard(
 
 
 def judge_frame(
-    frame: pl.DataFrame, context: JudgeContext, *, timer: Counter[str] | None = None
+    frame: pl.DataFrame, context: JudgeContext, *, timer: dict[str, float] | None = None
 ) -> list[dict[str, Any]]:
     """Judges documents and returns rows of `VERDICT_SCHEMA` (source and shard left to the caller).
 
@@ -237,9 +239,7 @@ def _run_stage(
         )
         part = frame
         if len(groups) > 1 or pairs.height < _num_pairs(frame):
-            part = frame.join(
-                pairs, on=["modality", "language"], how="semi", nulls_equal=True
-            )
+            part = frame.join(pairs, on=["modality", "language"], how="semi", nulls_equal=True)
         verdicts += _guarded(definition, part, configs[key], context)
     return verdicts
 
@@ -369,12 +369,11 @@ def make_context(
     if removals is not None and not removals.is_empty():
         missing = [name for name in schema if name not in removals.columns]
         requests = removals.with_columns(**dict.fromkeys(missing, pl.lit(""))).select(list(schema))
-    admit = None
+    admit: Admit | None = None
     if ask_licenses:
         from tritter_assets.licensing.admit import admit_frame
 
-        def admit(frame: pl.DataFrame) -> pl.DataFrame:
-            return admit_frame(frame, policy, profile.use_profile)
+        admit = partial(admit_frame, policy=policy, use_profile=profile.use_profile)
 
     context = JudgeContext(
         settings=settings,

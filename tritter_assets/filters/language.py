@@ -65,9 +65,7 @@ def judge_language(
         wanted = (declared or "").lower()
         if not detected and not wanted:
             action, reason = Action(config.unknown), Reason.LANGUAGE_UNKNOWN
-        elif (
-            detected and wanted and said != wanted and frozenset((said, wanted)) not in same
-        ):
+        elif detected and wanted and said != wanted and frozenset((said, wanted)) not in same:
             action, reason = Action(config.mismatch), Reason.LANGUAGE_MISMATCH
         else:
             known = wanted or said

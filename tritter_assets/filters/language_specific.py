@@ -68,9 +68,7 @@ def judge_language_specific(
     for row_id, length in data.iter_rows():
         if config.min_data_chars <= length <= config.max_data_chars:
             continue
-        reason = (
-            Reason.DATA_TOO_SHORT if length < config.min_data_chars else Reason.DATA_TOO_LONG
-        )
+        reason = Reason.DATA_TOO_SHORT if length < config.min_data_chars else Reason.DATA_TOO_LONG
         verdicts.append(
             Verdict(
                 row_id,

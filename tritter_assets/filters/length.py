@@ -68,9 +68,7 @@ def judge_length(frame: pl.DataFrame, config: LengthConfig, context: JudgeContex
         )
         for broken, reason, score, evidence in checks:
             if broken:
-                verdicts.append(
-                    Verdict(row_id, Stage.LENGTH, Action.DROP, reason, score, evidence)
-                )
+                verdicts.append(Verdict(row_id, Stage.LENGTH, Action.DROP, reason, score, evidence))
                 break
     return verdicts
 

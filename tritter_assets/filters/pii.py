@@ -60,10 +60,12 @@ class PiiConfig:
     """Last labels of host names that are not public suffixes and still hold mailboxes."""
     allowed_mailboxes: tuple[str, ...]
     """Local parts that name no person, e.g. `git`."""
-    allowed_addresses: tuple[str, ...]
-    """IP addresses that name no person: public resolvers and the like."""
+    allowed_networks: tuple[str, ...]
+    """IP addresses and networks that name no person: public resolvers and the like."""
     version_context: str
     """Expression; an IPv4 address on a line that matches it is a version number."""
+    version_numbers_below: int
+    """An IPv4 address whose four numbers are all smaller is a version, section or identifier."""
     ssn_delimiters: str
     """Delimiters accepted in a US social security number."""
     card_min_digits: int
@@ -76,7 +78,7 @@ def judge_pii(frame: pl.DataFrame, config: PiiConfig, context: JudgeContext) -> 
     verdicts: list[Verdict] = []
     for entity in sorted(config.replacements):
         found: dict[int, dict[tuple[int, int], int]] = defaultdict(dict)
-        for line in possible_lines(frame["content"], _POSSIBLE[entity]):
+        for line in possible_lines(frame["content"], [_POSSIBLE[entity]]):
             for start, end in _find(entity, line.text, config):
                 found[line.row][line.start + start, line.start + end] = line.number
         for row, places in sorted(found.items()):
@@ -128,11 +130,22 @@ def _names_a_host(value: str, text: str, before: str, after: str, config: PiiCon
     if re.search(r"[\d\w]\.$", before) or re.match(r"\.\w", after):
         return False
     address = ipaddress.ip_interface(value).ip
-    if str(address) in config.allowed_addresses or not address.is_global:
+    if not address.is_global or any(
+        address in network for network in _networks(config.allowed_networks)
+    ):
         return False
     if isinstance(address, ipaddress.IPv6Address):
         return address in ipaddress.IPv6Network("2000::/3")
+    if all(number < config.version_numbers_below for number in address.packed):
+        return False
     return not address.is_multicast and not re.search(config.version_context, text)
+
+
+@cache
+def _networks(
+    texts: tuple[str, ...],
+) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 @cache

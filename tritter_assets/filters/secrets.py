@@ -112,7 +112,9 @@ def _secrets_of(
         if allowlist.is_line_allowlisted(path, text, snippet):
             return
     indirect: bool | None = None
-    for name, plugin in plugins.items():
+    for number, (name, plugin) in enumerate(plugins.items()):
+        if not line.matched >> number & 1:
+            continue
         for potential in plugin.analyze_line(filename=path, line=text, line_number=line.number):
             secret = potential.secret_value
             if not secret or len(secret) < config.min_secret_chars:
@@ -173,26 +175,26 @@ def _plugins(names: tuple[str, ...], limits: tuple[tuple[str, float], ...]) -> d
                 f"{floors[name]}, which the search for candidate lines relies on"
             )
     given = dict(limits)
-    return {
-        name: classes[name](limit=given[name]) if name in given else classes[name]()
-        for name in names
-    }
+    # A limit of a plugin that is not used is no error: overrides may add the plugin.
+    made: dict[str, Any] = {}
+    for name in names:
+        plugin: Any = classes[name]
+        made[name] = plugin(limit=given[name]) if name in given else plugin()
+    return made
 
 
 @cache
-def _possible(names: tuple[str, ...]) -> str:
-    """Joins the plugins' expressions, look-arounds removed, to one Rust expression."""
+def _possible(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Makes one Rust expression of each plugin's, look-arounds removed."""
     plugins = _plugins(names, ())
-    parts: list[str] = []
+    patterns: list[str] = []
     for name in names:
-        if name in _POSSIBLE:
-            parts.append(_POSSIBLE[name])
-            continue
-        for expression in plugins[name].denylist:
-            parts.append(_for_rust(expression))
-    pattern = "|".join(f"(?:{part})" for part in parts)
-    pl.Series([""]).str.contains(pattern)  # an expression Rust cannot read fails here
-    return pattern
+        pattern = _POSSIBLE.get(name) or "|".join(
+            f"(?:{_for_rust(expression)})" for expression in plugins[name].denylist
+        )
+        pl.Series([""]).str.contains(pattern)  # an expression Rust cannot read fails here
+        patterns.append(pattern)
+    return tuple(patterns)
 
 
 def _for_rust(expression: re.Pattern[str]) -> str:

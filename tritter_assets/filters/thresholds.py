@@ -141,11 +141,13 @@ def _value(stage: Stage, name: str, kind: str, value: Any) -> Any:
     wanted: dict[str, tuple[type, ...]] = {
         "bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)
     }  # fmt: skip
-    base = kind.split(" ")[0]
-    if base in wanted and isinstance(value, wanted[base]) and (
-        base == "bool" or not isinstance(value, bool)
+    base = kind.split(" ", maxsplit=1)[0]
+    if (
+        base in wanted
+        and isinstance(value, wanted[base])
+        and (base == "bool" or not isinstance(value, bool))
     ):
-        return float(value) if base == "float" else value
+        return float(value) if isinstance(value, int | float) and base == "float" else value
     raise ContractViolation(
         f"policy/filters.yaml: stages.{stage}.{name}: {value!r} is not of type {kind}"
     )
