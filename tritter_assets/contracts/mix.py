@@ -71,6 +71,8 @@ class Selector:
     exclude_path_globs: tuple[str, ...] = ()
     min_quality: float | None = None
     """Least `quality_score`; a row without a score does not pass."""
+    max_tokens: int | None = None
+    """Most estimated tokens of a row: keeps shares of samples from being shares of long files."""
     replay_of: str | None = None
     """Only rows that the mix of this earlier phase took."""
     replay_components: tuple[str, ...] = ()
@@ -169,7 +171,7 @@ _SELECTOR_LISTS = (
     "exclude_path_globs",
     "replay_components",
 )
-_SELECTOR_FIELDS = {*_SELECTOR_LISTS, "min_quality", "replay_of"}
+_SELECTOR_FIELDS = {*_SELECTOR_LISTS, "min_quality", "max_tokens", "replay_of"}
 
 
 class _Parser:
@@ -307,7 +309,12 @@ class _Parser:
         quality = entry.get("min_quality")
         if quality is not None:
             quality = self._number((*where, "min_quality"), quality, -1e9, 1e9)
-        return Selector(**lists, min_quality=quality, replay_of=replay_of)
+        longest = entry.get("max_tokens")
+        if longest is not None:
+            longest = int(self._number((*where, "max_tokens"), longest, 1, 2**40))
+        return Selector(
+            **lists, min_quality=quality, max_tokens=longest, replay_of=replay_of
+        )
 
     # -- fields ----------------------------------------------------------------------------------
 

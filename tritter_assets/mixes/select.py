@@ -104,6 +104,8 @@ def matches(
         condition &= ~pl.col("path").str.contains(_pattern(selector.exclude_path_globs))
     if selector.min_quality is not None:
         condition &= pl.col("quality_score") >= selector.min_quality
+    if selector.max_tokens is not None:
+        condition &= pl.col("estimated_tokens") <= selector.max_tokens
     if selector.replay_of is not None:
         earlier = replayed[selector.replay_of]
         if selector.replay_components:
@@ -124,7 +126,7 @@ def assign(
     """Gives each row to one component, or to none (null).
 
     Args:
-        rows: Admitted rows.
+        rows: Admitted rows, with `estimated_tokens`.
         mix: The mix.
         catalog: For the sources' tags.
         opened: Component name -> number of its alternatives that are open.
