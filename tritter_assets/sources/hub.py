@@ -52,8 +52,14 @@ class HubLoader:
     ) -> Iterator[pl.DataFrame]:
         """Streams the rows of each file, reading only the columns that are mapped."""
         origin = _origin(contract)
-        revision = self._listing(origin, context).revision
+        listing = self._listing(origin, context)
+        revision, listed = listing.revision, set(listing.files)
         for file in files:
+            if file not in listed:
+                raise UpstreamChanged(
+                    f"hub {origin.repo}: {file.name} changed between the plan and now (revision "
+                    f"{revision}); run the shard again, and pin a revision to stop this"
+                )
             if origin.file_format == "tar":
                 yield from self._tar_frames(contract, origin, revision, file, context)
             else:

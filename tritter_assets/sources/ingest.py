@@ -99,7 +99,7 @@ def upstream_digest(
     pinned = used.pinned_digest(contract, context)
     if pinned is not None:
         return fingerprint_of(pinned, contract.num_shards, number)
-    return _digest_of(shard_files(used.plan(contract, context), number, contract.num_shards))
+    return _listed(shard_files(used.plan(contract, context), number, contract.num_shards))
 
 
 def ingest_shard(
@@ -142,6 +142,7 @@ def ingest_shard(
     used = loader or loader_for(contract)
     context = LoaderContext(cache=cache, project_root=project_root, limits=limits or Limits())
     files = shard_files(used.plan(contract, context), number, contract.num_shards)
+    pinned = used.pinned_digest(contract, context)
     concluder = Concluder(policy, contract, used.evidence(contract, context))
     sorter = DocumentSorter(cache / "spill", memory_limit_bytes, _TIE_BREAK)
     counts = _Counts()
@@ -173,8 +174,10 @@ def ingest_shard(
         licenses=counts.sorted("license_concluded"),
         license_methods=counts.sorted("license_method"),
         encodings=dict(sorted(context.encodings.items())),
-        upstream_digest=upstream_digest(
-            contract, shard, cache=cache, project_root=project_root, loader=used
+        upstream_digest=(
+            _listed(files)
+            if pinned is None
+            else fingerprint_of(pinned, contract.num_shards, number)
         ),
         data_version=state.data_version,
     )
@@ -261,7 +264,7 @@ def _shard_number(contract: SourceContract, shard: str) -> int:
     return int(shard)
 
 
-def _digest_of(files: tuple[UpstreamFile, ...]) -> str:
+def _listed(files: tuple[UpstreamFile, ...]) -> str:
     return fingerprint_of([(file.name, file.size_bytes, file.digest) for file in files])
 
 

@@ -53,6 +53,7 @@ class Server:
                 outer.handle(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda *_: None  # clients hang up when a body breaks off
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 

@@ -239,6 +239,15 @@ def test_a_file_of_another_size_is_a_change_upstream(hub: HubServer, tmp_path: P
         pl.concat(loader.read(_contract(), files, context))
 
 
+def test_an_unpinned_repository_may_not_move_under_a_run(hub: HubServer, tmp_path: Path) -> None:
+    loader, context, contract = _loader(hub), context_of(tmp_path), _contract(revision="unpinned")
+    files = loader.plan(contract, context)
+    raw = FILES[files[0].name]
+    hub.files = FILES | {files[0].name: raw[:-1] + b"?"}
+    with pytest.raises(UpstreamChanged, match="between the plan and now"):
+        pl.concat(loader.read(contract, files, context))
+
+
 def test_tar_files_become_documents(tmp_path: Path) -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
