@@ -45,6 +45,7 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
             profile=step.catalog.profile,
             removals=removals(step.platform),
             fingerprint=step.fingerprint,
+            cache=step.platform.settings.cache,
         )
 
     def removed_here(platform: Platform, shard: str | None) -> str:

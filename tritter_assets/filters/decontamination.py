@@ -34,7 +34,9 @@ CODE_LANGUAGES = frozenset({"python", "cython", "jupyter notebook", "markdown", 
 
 _DEFINED = re.compile(r"\bdef[ \t]+(\w+)")
 
-_HIT_SCHEMA = {"row": pl.Int64, "item": pl.String, "kind": pl.String, "share": pl.Float64}
+_HIT_SCHEMA = pl.Schema(
+    {"row": pl.Int64(), "item": pl.String(), "kind": pl.String(), "share": pl.Float64()}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +139,7 @@ def _shares(
         .filter(pl.col("share") >= least)
     )
     row = rows.cast(pl.Int64).gather(held["document"])
-    return held.select(row.alias("row"), "item", "kind", "share").cast(_HIT_SCHEMA)
+    return held.select(row.alias("row"), "item", "kind", "share")
 
 
 def _short_hits(

@@ -8,11 +8,9 @@ study. Each document gets exactly one terminal row. Memory is one batch of docum
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
@@ -39,15 +37,20 @@ from tritter_assets.filters import (
     pii,
     secrets,
 )
+from tritter_assets.filters.context import (
+    benchmark_files,
+    benchmark_identity,
+    make_context,
+    malware_rules_of,
+    policy_folder_of,
+)
 from tritter_assets.filters.contract import (
     DOCUMENT_COLUMNS,
-    Admit,
     JudgeContext,
     StageDefinition,
 )
 from tritter_assets.filters.thresholds import FilterSettings
 from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.removal import REMOVAL_SCHEMA
 from tritter_assets.verdict import (
     STAGE_NUMBER,
     VERDICT_SCHEMA,
@@ -73,12 +76,13 @@ STAGES: tuple[StageDefinition, ...] = (
 )
 """Stages of the pass. 5, 6 and 15 are the global indexes, which run after it."""
 
+__all__ = ["STAGES", "JudgeReport", "code_version", "judge_frame", "judge_shard", "make_context"]
+
 PASS_VERSION = "1"
 
 _TERMINAL = (Action.DROP, Action.QUARANTINE)
 _DECIDING_PACKAGES = ("enry-python", "presidio-analyzer", "tldextract", "detect-secrets", "yara-x")
 _BATCH_BYTES = 16 << 20
-BENCHMARK_FOLDERS_VARIABLE = "TRITTER_BENCHMARKS"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -340,80 +344,10 @@ def _bounded(frame: pl.DataFrame) -> list[pl.DataFrame]:
     return [piece for piece in pieces if not piece.is_empty()]
 
 
-def make_context(
-    contract: SourceContract | None,
-    policy: Policy,
-    profile: Profile,
-    removals: pl.DataFrame | None = None,
-    *,
-    cache: Path | None = None,
-    policy_folder: Path | None = None,
-    ask_licenses: bool = True,
-) -> JudgeContext:
-    """Gathers what the stages need.
-
-    Args:
-        contract: None for documents of no source (`tritter inspect`): any language is wanted.
-        policy: Thresholds, licence policy, standing opt-outs.
-        profile: Use profile and overrides.
-        removals: Rows of `removals`; only `kind` and `value` are read.
-        cache: Folder of verified downloads.
-        policy_folder: `data_contracts/policy`; found from the contract's file by default.
-        ask_licenses: False leaves stage 2 out: documents without licence columns.
-    """
-    settings = FilterSettings(policy.filters, profile.filters)
-    folder = policy_folder or _policy_folder(contract)
-    project = folder.parent.parent
-    schema = pl.Schema(REMOVAL_SCHEMA)
-    requests = pl.DataFrame(schema=schema)
-    if removals is not None and not removals.is_empty():
-        missing = [name for name in schema if name not in removals.columns]
-        requests = removals.with_columns(**dict.fromkeys(missing, pl.lit(""))).select(list(schema))
-    admit: Admit | None = None
-    if ask_licenses:
-        from tritter_assets.licensing.admit import admit_frame
-
-        admit = partial(admit_frame, policy=policy, use_profile=profile.use_profile)
-
-    context = JudgeContext(
-        settings=settings,
-        wanted_languages=frozenset(name.lower() for name in contract.languages)
-        if contract
-        else frozenset(),
-        source=contract.id if contract else "",
-        tags=contract.tags if contract else (),
-        admit=admit,
-        removals=requests,
-        opt_out={kind: list(values) for kind, values in policy.opt_out.items()},
-        malware_rules=_malware_rules(settings, folder),
-    )
-    config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
-    if config is None:
-        return context
-    from tritter_assets.filters.decontamination import load_benchmarks
-
-    index = load_benchmarks(
-        cache or project / ".tritter" / "cache", benchmark_folders(project), config
-    )
-    return replace(context, benchmarks=index)
-
-
-def benchmark_folders(project_root: Path) -> tuple[Path, ...]:
-    """Returns the folders in which benchmark files are looked for, first match first.
-
-    `TRITTER_BENCHMARKS` (folders joined by the system's path separator), then `benchmarks` in the
-    project and in the folder `shared` beside it.
-    """
-    named = os.environ.get(BENCHMARK_FOLDERS_VARIABLE, "")
-    folders = [Path(part) for part in named.split(os.pathsep) if part]
-    beside = project_root.parent / "shared"
-    return (*folders, project_root / "benchmarks", beside / "benchmarks")
-
-
 def code_version(contract: SourceContract | None, policy: Policy, profile: Profile) -> str:
     """Returns the version of the whole pass for a source: every literal that changes a verdict."""
     settings = FilterSettings(policy.filters, profile.filters)
-    rules = _malware_rules(settings, _policy_folder(contract))
+    rules = malware_rules_of(settings, policy_folder_of(contract))
     digest = fingerprint_of(
         [(definition.stage.value, definition.version) for definition in STAGES],
         settings.digest,
@@ -425,37 +359,6 @@ def code_version(contract: SourceContract | None, policy: Policy, profile: Profi
         sorted(contract.tags) if contract else [],
         contract.id if contract else "",
         [(name, metadata.version(name)) for name in _DECIDING_PACKAGES],
-        [benchmark_identity(path) for path in _benchmark_files(settings, contract)],
+        [benchmark_identity(path) for path in benchmark_files(settings, contract)],
     )
     return f"{PASS_VERSION}.{digest}"
-
-
-def benchmark_identity(path: Path) -> tuple[str, bool]:
-    """Returns a benchmark file's name and whether it is there; its content is pinned by policy."""
-    return path.name, path.is_file()
-
-
-def _benchmark_files(settings: FilterSettings, contract: SourceContract | None) -> list[Path]:
-    config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
-    if config is None:
-        return []
-    folders = benchmark_folders(_policy_folder(contract).parent.parent)
-    found: list[Path] = []
-    for _, spec in sorted(config.benchmarks.items()):
-        if "file" in spec:
-            candidates = [folder / spec["file"] for folder in folders]
-            found.append(next((p for p in candidates if p.is_file()), candidates[-1]))
-    return found
-
-
-def _policy_folder(contract: SourceContract | None) -> Path:
-    """`data_contracts/policy` beside the contract's own folder, else of this checkout."""
-    if contract is not None and contract.file.parent.name == "sources":
-        return contract.file.absolute().parent.parent / "policy"
-    return Path(__file__).parent.parent.parent / "data_contracts" / "policy"
-
-
-def _malware_rules(settings: FilterSettings, policy_folder: Path) -> tuple[Path, ...]:
-    extra = settings.raw(Stage.MALWARE).get("extra_rules_folder")
-    folders = [policy_folder.parent.parent / extra] if extra else []
-    return malware.rule_files(policy_folder, folders)

@@ -1,5 +1,5 @@
 # ruff: noqa: PLR0912, PLR0915, PLR1714
-# numba compiles one function at a time, knows no keyword arguments here, and is slow with `in {...}`.
+# numba compiles one function at a time, by position, and is slow with `in {...}`.
 """Compiled loops over the UTF-8 bytes of many documents at once.
 
 The functions here are plain Python; `compiled` makes machine code of them with numba on first use,

@@ -1,5 +1,5 @@
 # ruff: noqa: PLR0912, PLR0915, PLR0917, PLR1714
-# numba compiles one function at a time, knows no keyword arguments here, and is slow with `in {...}`.
+# numba compiles one function at a time, by position, and is slow with `in {...}`.
 """Compiled loops that hash windows of code tokens and of words, for decontamination.
 
 Plain Python, made into machine code by `kernels.compiled` on first use.
@@ -20,12 +20,9 @@ def code_windows(
     window, 0 for its first (the parameterised matching of Baker, 1993). Names in `kept`, names
     after a dot, numbers and short strings are hashed as they stand.
 
-    Args:
-        kept: Sorted hashes (FNV-1a) of keywords and builtins.
-        grams: Sorted hashes that are looked for; ignored with `emit_all`.
-        bitmap: 2^24 bits of `grams`, to rule most windows out.
-        emit_all: Write every window's hash to `out_gram` instead of the index of a match.
-        out_document, out_gram, out_position: Filled; position is a byte offset in the document.
+    `kept` are the sorted FNV-1a hashes of keywords and builtins, `grams` the sorted hashes that are
+    looked for, `bitmap` 2^24 bits of them that rule most windows out. With `emit_all` every window's
+    hash goes to `out_gram`, else the index of each match. Positions are byte offsets in a document.
 
     Returns:
         Number of entries, which may exceed the capacity of the outputs: then call again.

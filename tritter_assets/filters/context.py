@@ -1,0 +1,124 @@
+"""Gathers what the stages of a pass need: thresholds, gate, removals, rules and benchmarks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from tritter_assets.contracts.policy_model import Policy
+from tritter_assets.contracts.profile import Profile
+from tritter_assets.contracts.source import SourceContract
+from tritter_assets.filters import decontamination, malware
+from tritter_assets.filters.contract import Admit, JudgeContext
+from tritter_assets.filters.thresholds import FilterSettings
+from tritter_assets.removal import REMOVAL_SCHEMA
+from tritter_assets.verdict import Stage
+
+BENCHMARK_FOLDERS_VARIABLE = "TRITTER_BENCHMARKS"
+
+
+def make_context(
+    contract: SourceContract | None,
+    policy: Policy,
+    profile: Profile,
+    removals: pl.DataFrame | None = None,
+    *,
+    cache: Path | None = None,
+    policy_folder: Path | None = None,
+    ask_licenses: bool = True,
+) -> JudgeContext:
+    """Gathers what the stages need.
+
+    Args:
+        contract: None for documents of no source (`tritter inspect`): any language is wanted.
+        policy: Thresholds, licence policy, standing opt-outs.
+        profile: Use profile and overrides.
+        removals: Rows of `removals`; only `kind` and `value` are read.
+        cache: Folder of verified downloads.
+        policy_folder: `data_contracts/policy`; found from the contract's file by default.
+        ask_licenses: False leaves stage 2 out: documents without licence columns.
+    """
+    settings = FilterSettings(policy.filters, profile.filters)
+    folder = policy_folder or policy_folder_of(contract)
+    project = folder.parent.parent
+    schema = pl.Schema(REMOVAL_SCHEMA)
+    requests = pl.DataFrame(schema=schema)
+    if removals is not None and not removals.is_empty():
+        missing = [name for name in schema if name not in removals.columns]
+        requests = removals.with_columns(**dict.fromkeys(missing, pl.lit(""))).select(list(schema))
+    admit: Admit | None = None
+    if ask_licenses:
+        from tritter_assets.licensing.admit import admit_frame
+
+        admit = partial(admit_frame, policy=policy, use_profile=profile.use_profile)
+
+    context = JudgeContext(
+        settings=settings,
+        wanted_languages=frozenset(name.lower() for name in contract.languages)
+        if contract
+        else frozenset(),
+        source=contract.id if contract else "",
+        tags=contract.tags if contract else (),
+        admit=admit,
+        removals=requests,
+        opt_out={kind: list(values) for kind, values in policy.opt_out.items()},
+        malware_rules=malware_rules_of(settings, folder),
+    )
+    config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
+    if config is None:
+        return context
+    from tritter_assets.filters.decontamination import load_benchmarks
+
+    index = load_benchmarks(
+        cache or project / ".tritter" / "cache", benchmark_folders(project), config
+    )
+    return replace(context, benchmarks=index)
+
+
+def benchmark_folders(project_root: Path) -> tuple[Path, ...]:
+    """Returns the folders in which benchmark files are looked for, first match first.
+
+    `TRITTER_BENCHMARKS` (folders joined by the system's path separator), then `benchmarks` in the
+    project and in the folder `shared` beside it.
+    """
+    named = os.environ.get(BENCHMARK_FOLDERS_VARIABLE, "")
+    folders = [Path(part) for part in named.split(os.pathsep) if part]
+    beside = project_root.parent / "shared"
+    return (*folders, project_root / "benchmarks", beside / "benchmarks")
+
+
+def benchmark_identity(path: Path) -> tuple[str, bool]:
+    """Returns a benchmark file's name and whether it is there; its content is pinned by policy."""
+    return path.name, path.is_file()
+
+
+def benchmark_files(settings: FilterSettings, contract: SourceContract | None) -> list[Path]:
+    """Returns where each benchmark file is, or would be."""
+    config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
+    if config is None:
+        return []
+    folders = benchmark_folders(policy_folder_of(contract).parent.parent)
+    found: list[Path] = []
+    for _, spec in sorted(config.benchmarks.items()):
+        if "file" in spec:
+            candidates = [folder / spec["file"] for folder in folders]
+            found.append(next((p for p in candidates if p.is_file()), candidates[-1]))
+    return found
+
+
+def policy_folder_of(contract: SourceContract | None) -> Path:
+    """Returns `data_contracts/policy` beside the contract's folder, else of this checkout."""
+    if contract is not None and contract.file.parent.name == "sources":
+        return contract.file.absolute().parent.parent / "policy"
+    return Path(__file__).parent.parent.parent / "data_contracts" / "policy"
+
+
+def malware_rules_of(settings: FilterSettings, policy_folder: Path) -> tuple[Path, ...]:
+    """Lists the YARA files in force: the policy's and the user's."""
+    extra = settings.raw(Stage.MALWARE).get("extra_rules_folder")
+    folders = [policy_folder.parent.parent / extra] if extra else []
+    return malware.rule_files(policy_folder, folders)
