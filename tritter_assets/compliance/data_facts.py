@@ -30,7 +30,7 @@ from tritter_assets.lineage.inventory import tables_under
 PHASE_ORDER = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
 
 UNDATED = date(1970, 1, 1)
-"""Stands where no contract says when its facts were read; papers are dated by data, not by clock."""
+"""Stands where no contract says when its facts were read: papers are dated by data, not a clock."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

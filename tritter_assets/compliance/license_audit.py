@@ -128,6 +128,10 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
         if stage == "mix":
             _add(obligations, found, "obligations")
             _add(warnings, found, "warnings")
+    if not frames:
+        problems.append(
+            "the lake holds no documents, so nothing was verified: is it the right one?"
+        )
     if raw:
         examples = list(examples_of(lake, pl.concat(raw)))
     return LicenseAudit(
@@ -161,8 +165,9 @@ def _stages(lake: Lake) -> Iterator[tuple[str, str, pl.DataFrame]]:
 
 
 def _no_rows() -> pl.DataFrame:
-    numbers = dict.fromkeys(("rows", "bytes", "tokens"), pl.Int64())
-    return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String()) | numbers)
+    numbers = ("rows", "bytes", "tokens")
+    types = {name: pl.Int64() if name in numbers else pl.String() for name in _COLUMNS}
+    return pl.DataFrame(schema=types)
 
 
 def _counted(found: pl.DataFrame, stage: str, table: str) -> pl.DataFrame:

@@ -186,6 +186,28 @@ def affected(lake: Lake, catalog: Catalog) -> AffectedReport:
     )
 
 
+def preview_removal(lake: Lake, kind: str, value: str) -> AffectedReport:
+    """Returns what a request would cover, alone and without recording it.
+
+    Raises:
+        ContractViolation: the kind is unknown, or the value is not one of that kind.
+    """
+    known = _check(kind, value, "preview", "1970-01-01T00:00:00Z")
+    row = {
+        "request": request_id(known, value.strip()),
+        "kind": known.value,
+        "value": value.strip(),
+        "requested_at": "1970-01-01T00:00:00Z",
+        "reason": "preview",
+    }
+    covered = coverage(lake, pl.DataFrame([row]))
+    return AffectedReport(
+        covered=covered,
+        locations=locate(lake, covered.ids),
+        checkpoints=exposures(lake, covered.ids),
+    )
+
+
 def prove_absence(lake: Lake, catalog: Catalog) -> AbsenceProof:
     """Checks that no covered row remains downstream of `raw`.
 

@@ -6,6 +6,8 @@ lake, and audits and removals must see them. So tables are listed from the store
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow.fs as pafs
 
 from tritter_assets.lake import Lake
@@ -29,6 +31,8 @@ DOCUMENT_STAGES = ("raw", "filtered", "functions", "synthetic")
 
 def tables_under(lake: Lake, stage: str) -> tuple[str, ...]:
     """Returns the tables `<stage>/<name>` that exist, sorted."""
+    if lake.location.is_local and not Path(lake.location.uri(stage)).is_dir():
+        return ()  # opening the folder would make it
     filesystem = lake.location.filesystem(stage)
     try:
         entries = filesystem.get_file_info(pafs.FileSelector("", recursive=False))
