@@ -223,12 +223,17 @@ def derived_generator(generators: list[str], policy: Policy) -> str:
         policy: The policy.
     """
 
-    def rank(key: str) -> tuple[int, str]:
-        terms = policy.generators.get(key)
-        return (terms.rank if terms else max(policy.generator_classes.values()), key)
+    known = [key if key in policy.generators else "undisclosed" for key in generators]
 
-    worst = max(generators, key=rank, default="undisclosed")
-    return worst if worst in policy.generators else "undisclosed"
+    def severity(key: str) -> tuple[int, int, str]:
+        # Profiles are nested, so the parent that the most profiles refuse is refused wherever any
+        # parent is: a class admitted by one name cannot hide another.
+        refusing = sum(
+            key not in profile.admit_generators for profile in policy.use_profiles.values()
+        )
+        return refusing, policy.generators[key].rank, key
+
+    return max(known, key=severity, default="undisclosed")
 
 
 def _refuse(reason: Reason, chosen: str, action: Action) -> Admission:

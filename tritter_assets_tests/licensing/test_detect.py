@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import tritter_assets.licensing.detect as detect
 from tritter_assets.contracts.policy_model import scancode_category
+from tritter_assets.licensing import detect
 from tritter_assets.licensing.detect import identify_text
 from tritter_assets.licensing.expression import license_ids
 from tritter_assets_tests.licensing.texts import (
