@@ -1,0 +1,1 @@
+"""Synthetic rows: made by rules from rows that passed the filters, licences inherited."""

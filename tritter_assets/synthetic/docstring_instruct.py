@@ -1,0 +1,105 @@
+"""Instructions from documentation: the request is what a function's author said it does.
+
+    in    functions/{python,rust,javascript,cpp,go}
+    out   synthetic/docstring_instruct: modality instruction
+
+Only functions whose documentation is prose of its own take part (`documentation.is_request`); no
+model writes a word. The wording around the documentation is one of a few templates, chosen by the
+row's id. Blind spots: documentation that is wrong or out of date; functions that need their
+neighbours to make sense.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tritter_assets.dedup.index import ShardInput
+from tritter_assets.functions.inherit import child_row, made_by_rule
+from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.record import Modality
+from tritter_assets.synthetic import documentation
+from tritter_assets.synthetic.shards import (
+    Row,
+    SyntheticReport,
+    choose,
+    fenced,
+    function_parents,
+    write_synthetic,
+)
+
+STAGE_VERSION = "1"
+NAME = "docstring_instruct"
+
+LANGUAGES = ("python", "rust", "javascript", "cpp", "go")
+TITLES = {"python": "Python", "rust": "Rust", "javascript": "JavaScript", "cpp": "C++", "go": "Go"}
+MAX_RESPONSE_BYTES = 6000
+MIN_LINES = 3
+
+TEMPLATES = (
+    "Write a {language} {kind} named `{name}` that does the following:\n\n{lead}",
+    "Implement `{name}` in {language}.\n\n{lead}",
+    "In {language}, I need a {kind} `{name}`. Its documentation says:\n\n{lead}",
+    "Complete this task in {language}: a {kind} called `{name}`.\n\n{lead}",
+)
+
+
+def code_version() -> str:
+    """Returns the version of everything that decides the rows."""
+    literals = (LANGUAGES, TITLES, MAX_RESPONSE_BYTES, MIN_LINES, TEMPLATES)
+    bounds = (
+        documentation.MIN_LETTERS,
+        documentation.MIN_WORDS,
+        documentation.MAX_CHARACTERS,
+        documentation.MIN_LETTER_SHARE,
+    )
+    return f"{STAGE_VERSION}.{fingerprint_of(literals, bounds)}"
+
+
+def generate_docstring_instruct(
+    lake: Lake,
+    inputs: Sequence[ShardInput],
+    *,
+    fingerprint_of_shard: Callable[[ShardInput], str],
+) -> SyntheticReport:
+    """Writes `synthetic/docstring_instruct` for every shard that is not fresh."""
+    return write_synthetic(
+        lake,
+        NAME,
+        inputs,
+        make_rows=_rows,
+        parents=function_parents(*LANGUAGES),
+        fingerprint_of_shard=fingerprint_of_shard,
+    )
+
+
+def request_for(language: str, parent: Row) -> str:
+    """Returns the request that a documented function answers."""
+    qualified = parent["qualified_name"]
+    kind = "method" if qualified != parent["name"] else "function"
+    template = choose(TEMPLATES, NAME, parent["id"])
+    lead = documentation.lead_of(parent["docstring"])
+    return template.format(language=TITLES[language], kind=kind, name=qualified, lead=lead)
+
+
+def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+    content = parent["content"]
+    if not documentation.is_request(parent["docstring"]):
+        outcomes["undocumented"] += 1
+        return
+    if content.count("\n") + 1 < MIN_LINES or len(content.encode()) > MAX_RESPONSE_BYTES:
+        outcomes["length"] += 1
+        return
+    instruction = request_for(language, parent)
+    response = fenced(language, content)
+    outcomes["instruction"] += 1
+    yield child_row(
+        parent,
+        anchor=f"{parent['qualified_name']}:{parent['start_line']}:{NAME}",
+        content=f"{instruction}\n\n{response}",
+        modality=Modality.INSTRUCTION,
+        instruction=instruction,
+        response=response,
+        generator=made_by_rule(parent),
+    )

@@ -1,0 +1,47 @@
+"""When documentation says enough to be a request, and how a request is made from it."""
+
+from __future__ import annotations
+
+import re
+
+MIN_LETTERS = 24
+MIN_WORDS = 5
+MAX_CHARACTERS = 1500
+MIN_LETTER_SHARE = 0.45
+
+_EMPTY_WORDS = re.compile(
+    r"^(todo|fixme|xxx|see (also |the )?(base|parent|super)|inherit|\{@inheritdoc|deprecated|"
+    r"noqa|type: ignore|test(s)? for|docstring|safety:|copyright|spdx-)",
+    re.IGNORECASE,
+)
+_SECTION = re.compile(
+    r"^\s*(args|arguments|parameters|params|returns?|raises|yields|examples?|notes?|references|"
+    r"see also|attributes|warnings?|# (errors|panics|safety|examples?|arguments))\b:?\s*$"
+    r"|^\s*(:param|:return|:rtype|:raises|@param|@return|\.\. |>>> |```)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LICENSE = re.compile(r"copyright|all rights reserved|licensed under", re.IGNORECASE)
+
+
+def lead_of(docstring: str) -> str:
+    """Returns the prose before the first section, example or directive, as one paragraph each."""
+    match = _SECTION.search(docstring)
+    text = docstring[: match.start()] if match else docstring
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
+    return "\n\n".join(part for part in paragraphs if part and set(part) - set("-=~_ "))
+
+
+def is_request(docstring: str | None) -> bool:
+    """True when documentation describes what its function does in enough words of prose."""
+    if not docstring or len(docstring) > 4 * MAX_CHARACTERS:
+        return False
+    lead = lead_of(docstring)
+    letters = sum(character.isalpha() for character in lead)
+    return (
+        letters >= MIN_LETTERS
+        and len(lead) <= MAX_CHARACTERS
+        and len(lead.split()) >= MIN_WORDS
+        and letters >= MIN_LETTER_SHARE * len(lead)
+        and _EMPTY_WORDS.search(lead) is None
+        and _LICENSE.search(lead) is None
+    )
