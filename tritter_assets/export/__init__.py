@@ -1,1 +1,1 @@
-"""Exports of a trained checkpoint (safetensors, GGUF) and the checks that they are the same model."""
+"""Exports of a trained checkpoint, and the checks that they are the same model."""

@@ -136,8 +136,17 @@ class SequenceStore:
         return sorted({0, *starts.tolist(), *ends.tolist()})
 
 
-def open_sequences(lake: Lake, table: str, data_version: str, work_dir: Path) -> SequenceStore:
+def open_sequences(
+    lake: Lake, table: str, data_version: str, work_dir: Path, *, heldout_only: bool = False
+) -> SequenceStore:
     """Copies a packed table into the work folder, unless it is there, and opens it.
+
+    Args:
+        lake: The lake.
+        table: The packed table.
+        data_version: What it must hold.
+        work_dir: Where to keep the copy.
+        heldout_only: Leave the training rows out, for an evaluation.
 
     Raises:
         LakeCorruption: the table does not hold `data_version` (any more).
@@ -145,12 +154,16 @@ def open_sequences(lake: Lake, table: str, data_version: str, work_dir: Path) ->
     """
     folder = work_dir / "sequences"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{table.replace('/', '-')}-{data_version}.arrow"
+    part = "-heldout" if heldout_only else ""
+    path = folder / f"{table.replace('/', '-')}-{data_version}{part}.arrow"
     if path.exists():
         return SequenceStore(path)
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
     sink: pa.RecordBatchFileWriter | None = None
     for batch in lake.batches(table, columns=COLUMNS):
+        if heldout_only:
+            split = batch.column("split").to_numpy(zero_copy_only=False)
+            batch = batch.filter(pa.array(split == HELDOUT))  # noqa: PLW2901 - narrowed
         if sink is None:
             sink = pa.ipc.new_file(str(unfinished), batch.schema)
         sink.write_batch(batch)
