@@ -44,6 +44,10 @@ _LOOKAROUND = re.compile(r"\(\?<?[=!](?:[^()\\\[\]]|\\.|\[(?:[^\]\\]|\\.)*\]|\([
 _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}-----")
 _LONGEST_KEY_CHARS = 16_384
 
+_WHOLE_MATCH = frozenset({"GitHubTokenDetector", "GitLabTokenDetector"})
+"""Plugins whose expression captures only a prefix of the token, which is then all that
+detect-secrets reports (`ghp`); here the whole match is the secret."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecretsConfig:
@@ -115,8 +119,7 @@ def _secrets_of(
     for number, (name, plugin) in enumerate(plugins.items()):
         if not line.matched >> number & 1:
             continue
-        for potential in plugin.analyze_line(filename=path, line=text, line_number=line.number):
-            secret = potential.secret_value
+        for secret in _values(name, plugin, path, text, line.number):
             if not secret or len(secret) < config.min_secret_chars:
                 continue
             if (
@@ -135,6 +138,14 @@ def _secrets_of(
             if name == "KeywordDetector" and re.fullmatch(config.skip_placeholders, secret):
                 continue
             yield name, secret
+
+
+def _values(name: str, plugin: Any, path: str, text: str, number: int) -> list[str]:
+    if name in _WHOLE_MATCH:
+        matches = (match for one in plugin.denylist for match in one.finditer(text))
+        return sorted({match.group() for match in matches})
+    found = plugin.analyze_line(filename=path, line=text, line_number=number)
+    return sorted({potential.secret_value or "" for potential in found})
 
 
 def _places(line: Line, secret: str, plugin: str, content: str) -> Iterator[tuple[int, int]]:

@@ -81,7 +81,7 @@ class FilterSettings:
         """Returns the stage's merged mapping, as written."""
         return self._stages.get(stage.value, {})
 
-    def _build(  # noqa: PLR0917: private, called once
+    def _build(  # noqa: PLR0917
         self,
         stage: Stage,
         config_type: type[Any],

@@ -21,7 +21,7 @@ def code_windows(
     after a dot, numbers and short strings are hashed as they stand.
 
     `kept` are the sorted FNV-1a hashes of keywords and builtins, `grams` the sorted hashes that are
-    looked for, `bitmap` 2^24 bits of them that rule most windows out. With `emit_all` every window's
+    looked for, `bitmap` 2^24 bits of them that rule most windows out. With `emit_all` each window's
     hash goes to `out_gram`, else the index of each match. Positions are byte offsets in a document.
 
     Returns:
