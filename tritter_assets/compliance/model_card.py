@@ -73,7 +73,16 @@ def write_model_card(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Repor
     ]
     plots = _loss_plot(lake, facts)
     audited = audit(lake, catalog)
-    text = _readme(model, facts, catalog, training, data, marked, audited, has_plot=bool(plots))
+    text = _readme(
+        model,
+        facts,
+        catalog,
+        training=training,
+        data=data,
+        marked=marked,
+        audited=audited,
+        has_plot=bool(plots),
+    )
     headline = (
         f"{model.asset}: held-out loss {_number(model.facts.get('heldout_loss_before'))} -> "
         f"{_number(model.facts.get('heldout_loss_after'))}"
@@ -187,11 +196,11 @@ def _readme(
     model: Checkpoint,
     facts: DataFacts,
     catalog: Catalog,
+    *,
     training: list[dict[str, Any]],
     data: list[dict[str, Any]],
     marked: list[dict[str, Any]],
     audited: LicenseAudit,
-    *,
     has_plot: bool,
 ) -> str:
     sources = [

@@ -96,7 +96,7 @@ def write_notice(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSum
                 f"{totals.without_line} repositories carry no copyright line in their rows"
             )
         (folder / "notice.html").write_bytes(
-            _page(headline, shown, totals, texts, problems, warnings)
+            _page(headline, shown, totals, texts, remarks=[*problems, *warnings], ok=not problems)
         )
         by_source = [{"source": s, "repositories": n} for s, n in sorted(_by_source(shown).items())]
         return store_report(
@@ -299,15 +299,16 @@ def _page(
     shown: list[Entry],
     totals: _Totals,
     texts: dict[str, str | None],
-    problems: list[str],
-    warnings: list[str],
+    *,
+    remarks: list[str],
+    ok: bool,
 ) -> bytes:
     rows = [
         (e.source, e.repo, e.revisions, "; ".join(e.licences), html.listing(e.lines)) for e in shown
     ]
-    parts = [html.verdict_badge(not problems, headline)]
-    if problems or warnings:
-        parts.append(html.listing([*problems, *warnings]))
+    parts = [html.verdict_badge(ok, headline)]
+    if remarks:
+        parts.append(html.listing(remarks))
     if totals.repositories > len(shown):
         parts.append(
             html.paragraph(f"The first {len(shown)} are shown; NOTICE.txt has all of them.")
