@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 STAGE_VERSION = "1"
 
+SAME_CONTENT = "same_content"
+"""Why a row is not among the candidates although the gate let it through."""
+
 MIX_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -143,8 +146,13 @@ def choose_rows(lake: Lake, mix: Mix, *, catalog: Catalog) -> tuple[pl.DataFrame
         )
     tables = row_tables(mix, catalog)
     gated = admitted_rows(lake, tables, catalog=catalog)
+    # Functions and what is made from them are not in the duplicate indexes: the same helper copied
+    # into ten files is one row here, and cannot stand on both sides of the held-out split.
+    distinct = gated.rows.sort("id").unique("content_sha256", keep="first", maintain_order=True)
+    copies = gated.rows.height - distinct.height
+    excluded = gated.excluded_by_reason() | ({SAME_CONTENT: copies} if copies else {})
     per_token = catalog.profile.bytes_per_token
-    rows = gated.rows.with_columns(
+    rows = distinct.with_columns(
         estimated_tokens=(pl.col("content_bytes") / per_token).ceil().cast(pl.Int64).clip(1)
     )
     rows, feasibility = _supply(rows, mix, catalog, replayed_ids(lake, mix), wanted)
@@ -155,7 +163,7 @@ def choose_rows(lake: Lake, mix: Mix, *, catalog: Catalog) -> tuple[pl.DataFrame
         num_tokens=int((taken["estimated_tokens"] * taken["epochs"]).sum() or 0),
         feasibility=feasibility,
         components=tuple(_report(taken, component.name) for component in mix.components),
-        excluded=gated.excluded_by_reason(),
+        excluded=dict(sorted(excluded.items())),
         missing_tables=tuple(table for table in tables if not lake.exists(table)),
     )
     return taken, report

@@ -192,10 +192,12 @@ components:
       path_globs: ["**/*.py", "note"]
       exclude_path_globs: ["**/test_*.py"]
       min_quality: 0.5
+      max_tokens: 50
 """
     good = document("a", "x/y.py", "good = 1\n", quality_score=0.9)
     note = document("a", "note", "a note", quality_score=0.5, derived_from=[good["id"]])
     bad = [
+        document("a", "x/long.py", "good = 0\n" * 50, quality_score=0.9),
         document("a", "x/test_y.py", "good = 2\n", quality_score=0.9),
         document("a", "x/y.rs", "fn a() {}\n", quality_score=0.9),
         document("a", "x/z.py", "good = 3\n", quality_score=0.1),
@@ -209,6 +211,22 @@ components:
     mix = mix_of(tmp_path, text)
     rows, _ = choose_rows(lake, mix, catalog=catalog_of({"a": (), "b": ()}, [mix]))
     assert set(rows["id"]) == {good["id"], note["id"]}
+
+
+def test_copies_that_no_index_knows_are_taken_once(lake: Lake, tmp_path: Path) -> None:
+    parents = code("a", 2)
+    copies = [
+        document("a", f"x{number}", "def helper(): ...", derived_from=[parent["id"]])
+        for number, parent in enumerate(parents)
+    ]
+    write_filtered(lake, parents)
+    write_derived(lake, "synthetic/notes", copies)
+    write_indexes(lake)
+    text = TWO.replace("languages: [python]", "tables: [synthetic/notes]")
+    mix = mix_of(tmp_path, text)
+    rows, report = choose_rows(lake, mix, catalog=catalog_of({"a": ()}, [mix]))
+    assert rows["id"].to_list() == [min(row["id"] for row in copies)]
+    assert report.excluded == {"same_content": 1}
 
 
 def test_shard_layout_changes_nothing(tmp_path: Path) -> None:

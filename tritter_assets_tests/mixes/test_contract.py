@@ -8,11 +8,13 @@ import pytest
 
 from tritter_assets.contracts.catalog import load_catalog
 from tritter_assets.contracts.mix import PHASES
+from tritter_assets.functions.extract import LANGUAGES
 from tritter_assets.lake import Lake
 from tritter_assets.licensing.admit import admit_frame
 from tritter_assets.mixes import gate
 from tritter_assets.mixes.build import choose_rows, input_tables
 from tritter_assets.mixes.select import row_tables, selected_sources
+from tritter_assets.synthetic.registry import GENERATORS
 from tritter_assets_tests.mixes.lake_of_rows import code, write_filtered, write_indexes
 
 CONTRACTS = Path(__file__).parents[2] / "data_contracts"
@@ -26,6 +28,15 @@ def test_every_phase_names_its_tables_in_every_profile(profile: str) -> None:
         tables = input_tables(catalog.mixes[phase], catalog)
         assert set(row_tables(catalog.mixes[phase], catalog)) <= set(tables)
         assert {"dedup/exact_index", "dedup/near_index"} <= set(tables)
+
+
+def test_every_derived_table_is_one_that_something_makes() -> None:
+    catalog = load_catalog(CONTRACTS)
+    for mix in catalog.mixes.values():
+        for table in row_tables(mix, catalog):
+            room, name = table.split("/")
+            known = {"synthetic": GENERATORS, "functions": LANGUAGES}.get(room)
+            assert known is None or name in known, table
 
 
 def test_the_workstation_supplies_every_component_of_phase_1_from_contracts() -> None:
