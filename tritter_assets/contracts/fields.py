@@ -81,16 +81,16 @@ class FieldReader:
             return empty if default is _MISSING else default
         wrong_boolean = isinstance(value, bool) and kind is not bool
         if wrong_boolean or not isinstance(value, kind):
-            self.problem(name, f"holds {value!r}, not {word}", f"write {word}")
+            self.problem(name, f"holds {value!r}, not {word.partition(' (')[0]}", f"write {word}")
             return empty
         return value
 
     def text(self, name: str, default: Any = _MISSING) -> str:
         """Returns a string field, stripped; an empty string counts as missing if required."""
-        value = self._typed(name, default, str, "a text", "")
+        value = self._typed(name, default, str, "a text (quote it)", "")
         if isinstance(value, str):
             value = value.strip()
-            if not value and default is _MISSING and self.has(name):
+            if not value and default is _MISSING and isinstance(self._data.get(name), str):
                 self.problem(name, "is empty", f"say what {name} is")
         return value
 

@@ -42,7 +42,6 @@ def read_odcs(file: YamlFile, problems: list[ContractProblem]) -> OpenDataContra
         problems: Extended with everything found wrong.
     """
     from open_data_contract_standard.model import OpenDataContractStandard
-    from pydantic import ValidationError
 
     data = file.data
     problems += [
@@ -58,18 +57,41 @@ def read_odcs(file: YamlFile, problems: list[ContractProblem]) -> OpenDataContra
     if data.get("status") is not None and data["status"] not in _STATUSES:
         fix = did_you_mean(str(data["status"]), _STATUSES)
         problems.append(file.problem(["status"], f"is {data['status']!r}", fix))
+    fields = OpenDataContractStandard.model_fields
+    known = {field.alias or name for name, field in fields.items()}
+    problems += [
+        file.problem([name], "is not a field of ODCS 3.1", did_you_mean(str(name), known))
+        for name in data
+        if name not in known
+    ]
+    data = {name: value for name, value in data.items() if name in known}
+    contract, wrong = _validate(file, data, problems)
+    if contract is None:  # read on without the fields that are wrong, to report the others too
+        data = {name: value for name, value in data.items() if name not in wrong}
+        contract, _ = _validate(file, data, problems)
+    if contract is None:
+        return None
+    problems += [
+        file.problem([*path, name], "is not a field of ODCS 3.1", did_you_mean(name, names))
+        for path, name, names in _unknown_fields(data, contract, ())
+    ]
+    return contract
+
+
+def _validate(
+    file: YamlFile, data: Mapping[str, Any], problems: list[ContractProblem]
+) -> tuple[OpenDataContractStandard | None, set[str]]:
+    """Returns the model, or None and the names of the top fields that are wrong."""
+    from open_data_contract_standard.model import OpenDataContractStandard
+    from pydantic import ValidationError
+
     try:
-        contract = OpenDataContractStandard.model_validate(data)
+        return OpenDataContractStandard.model_validate(data), set()
     except ValidationError as error:
         for item in error.errors():
             path = [step for step in item["loc"] if step == "schema" or not _is_branch(step)]
             problems.append(file.problem(path, f"{item['msg']}", "see the ODCS 3.1 documentation"))
-        return None
-    for path, name, known in _unknown_fields(data, contract, ()):
-        problems.append(
-            file.problem([*path, name], "is not a field of ODCS 3.1", did_you_mean(name, known))
-        )
-    return contract
+        return None, {str(item["loc"][0]) for item in error.errors()}
 
 
 def _is_branch(step: str | int) -> bool:

@@ -12,7 +12,24 @@ import yaml
 
 from tritter_assets.errors import ContractViolation
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):
+    """YAML's safe loader, in which a key that stands twice is an error, not overwritten."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) < len(node.value):
+            seen: set[Any] = set()
+            for key, _ in node.value:
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return mapping
+
 
 FieldPath = Sequence[str | int]
 
@@ -58,8 +75,15 @@ class YamlFile:
         self.digest = hashlib.sha256(raw).hexdigest()
         try:
             text = raw.decode("utf-8")
-            self._node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-            self.data: dict[str, Any] = yaml.load(text, Loader=_Loader)  # a SafeLoader
+            # One parse serves both: composing and loading apart cost twice as much.
+            loader: Any = _Loader(text)
+            try:
+                self._node: yaml.Node | None = loader.get_single_node()
+                self.data: dict[str, Any] = (
+                    {} if self._node is None else loader.construct_document(self._node)
+                )
+            finally:
+                loader.dispose()
         except UnicodeDecodeError as error:
             raise ContractProblems(
                 [ContractProblem(path, 1, "file", f"not UTF-8: {error}", "save it as UTF-8")]
