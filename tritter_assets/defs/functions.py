@@ -39,10 +39,22 @@ def function_stages(base: Platform) -> Iterable[Stage]:
 def synthetic_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
     """Declares the generators whose inputs exist; `available` holds the keys of other stages."""
     for generator in GENERATORS.values():
-        deps = tuple(table for table in generator.inputs if table in available)
+        sources = tuple(
+            c.id
+            for c in base.catalog.active_sources()
+            if set(generator.languages) & set(c.languages)
+        )
+        # Only tables of sources it can read: `filtered/*` is every source of its languages.
+        wanted = {
+            name
+            for table in generator.inputs
+            for name in (
+                [f"filtered/{source}" for source in sources] if table == "filtered/*" else [table]
+            )
+        }
+        deps = tuple(sorted(wanted & available))
         if not deps:
             continue
-        sources = tuple(c.id for c in base.catalog.active_sources())
         yield Stage(
             key=f"synthetic/{generator.name}",
             group=Group.SYNTHETIC,
