@@ -149,7 +149,7 @@ class Policy:
     filters: Mapping[str, Any] = field(default_factory=dict)
     """`filters.yaml` as it stands; the filters room reads it."""
     problems: tuple[ContractProblem, ...] = ()
-    """What does not stop the policy from loading: expired decisions, widenings that were clipped."""
+    """What does not stop the policy from loading: expired decisions, clipped widenings."""
     digest: str = ""
     """Of all files and of which decisions have expired."""
     conclusion_digest: str = ""

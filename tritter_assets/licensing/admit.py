@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tritter_assets.contracts.policy_model import UNKNOWN, Policy, UseProfile
+from tritter_assets.contracts.policy_model import UNKNOWN, GeneratorTerms, Policy, UseProfile
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import fingerprint_of
 from tritter_assets.licensing.expression import (
@@ -109,23 +109,16 @@ def admit(
 
     content = _choose(parse(normalize(concluded, policy)), policy, profile)
     chosen = str(content)
-    if not _admits(content, policy, profile):
-        if _is_unknown(content, policy):
-            return _refuse(Reason.LICENSE_UNKNOWN, chosen, Action.QUARANTINE)
-        return _refuse(Reason.LICENSE_NOT_ADMITTED, chosen, Action.DROP)
-    if method not in profile.admit_methods:
-        return _refuse(Reason.LICENSE_UNKNOWN, chosen, Action.QUARANTINE)
-    if confidence < profile.min_confidence - 1e-6:
-        # The slack is a rounding: confidence is stored in 32 bits.
-        # Low confidence comes of evidence that disagrees; the columns say with what.
-        return _refuse(Reason.LICENSE_CONFLICT, chosen, Action.QUARANTINE)
+    refusal = _refuse_content(content, method, confidence, policy, profile)
+    if refusal is not None:
+        return refusal
 
     warnings: list[str] = []
     if method == LicenseMethod.WRAPPER:
         warnings.append(f"{chosen} is claimed for the whole source; no row proves it")
-    around, refusal = _judge_wrapper(wrapper, method, policy, profile, warnings)
-    if refusal is not None:
-        return _refuse(Reason.WRAPPER_NOT_ADMITTED, chosen, refusal)
+    around, action = _judge_wrapper(wrapper, method, policy, profile, warnings)
+    if action is not None:
+        return _refuse(Reason.WRAPPER_NOT_ADMITTED, chosen, action)
 
     terms = policy.access_terms.get(access_terms)
     if terms is None or access_terms not in profile.admit_access:
@@ -134,15 +127,8 @@ def admit(
         warnings.append(terms.warning)
 
     writer = policy.generators.get(generator)
-    if writer is None:
-        return _refuse(Reason.GENERATOR_UNKNOWN, chosen, Action.QUARANTINE)
-    if generator not in profile.admit_generators:
-        undisclosed = writer.generator_class == "undisclosed"
-        return _refuse(
-            Reason.GENERATOR_UNKNOWN if undisclosed else Reason.GENERATOR_NOT_ADMITTED,
-            chosen,
-            Action.QUARANTINE if undisclosed else Action.DROP,
-        )
+    if writer is None or generator not in profile.admit_generators:
+        return _refuse_generator(writer, chosen)
     if writer.generator_class not in ("human", "rule_based"):
         warnings.append(f"written by {writer.title} ({writer.generator_class})")
 
@@ -222,7 +208,6 @@ def derived_generator(generators: list[str], policy: Policy) -> str:
             know counts as undisclosed.
         policy: The policy.
     """
-
     known = [key if key in policy.generators else "undisclosed" for key in generators]
 
     def severity(key: str) -> tuple[int, int, str]:
@@ -238,6 +223,29 @@ def derived_generator(generators: list[str], policy: Policy) -> str:
 
 def _refuse(reason: Reason, chosen: str, action: Action) -> Admission:
     return Admission(action=action, reason=reason, obligations=(), chosen=chosen)
+
+
+def _refuse_content(
+    content: Tree, method: str, confidence: float, policy: Policy, profile: UseProfile
+) -> Admission | None:
+    if not _admits(content, policy, profile):
+        if _is_unknown(content, policy):
+            return _refuse(Reason.LICENSE_UNKNOWN, str(content), Action.QUARANTINE)
+        return _refuse(Reason.LICENSE_NOT_ADMITTED, str(content), Action.DROP)
+    if method not in profile.admit_methods:
+        return _refuse(Reason.LICENSE_UNKNOWN, str(content), Action.QUARANTINE)
+    # Low confidence comes of evidence that disagrees. The slack is a rounding: confidence is stored
+    # in 32 bits.
+    if confidence < profile.min_confidence - 1e-6:
+        return _refuse(Reason.LICENSE_CONFLICT, str(content), Action.QUARANTINE)
+    return None
+
+
+def _refuse_generator(writer: GeneratorTerms | None, chosen: str) -> Admission:
+    """Undisclosed can still be disclosed, so it waits; known terms that forbid it do not."""
+    if writer is None or writer.generator_class == "undisclosed":
+        return _refuse(Reason.GENERATOR_UNKNOWN, chosen, Action.QUARANTINE)
+    return _refuse(Reason.GENERATOR_NOT_ADMITTED, chosen, Action.DROP)
 
 
 def _judge_wrapper(

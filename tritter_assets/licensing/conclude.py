@@ -340,7 +340,7 @@ _FAMILIES = {"PSF": "Python", "CNRI": "Python", "0BSD": "BSD", "SSLeay": "OpenSS
 
 
 def _family(spdx: str) -> str:
-    first = spdx.split("-")[0]
+    first = spdx.split("-", maxsplit=1)[0]
     return _FAMILIES.get(first, first)
 
 

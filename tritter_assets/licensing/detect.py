@@ -75,7 +75,8 @@ _LLVM = re.compile(
     r"llvm exceptions? to the apache 2 0 license .{0,1400}?with respect to the combined software"
 )
 _GRANT = re.compile(
-    r"\bpermission (?:is|to use|is hereby)\b.{0,80}\b(?:granted|use copy)|redistribution and use in|"
+    r"\bpermission (?:is|to use|is hereby)\b.{0,80}\b(?:granted|use copy)|"
+    r"redistribution and use in|"
     r"\bhereby grants? (?:you|to)|\bgrants? you a (?:world|non)|\byou (?:may|can) (?:use|copy|"
     r"redistribute) (?:this|the) (?:software|code|file|program)"
 )

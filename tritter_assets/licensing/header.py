@@ -26,8 +26,10 @@ HEADER_CHARACTERS = 4096
 
 TRIGGER_PATTERN = r"(?i)icense|icence|opyright|spdx-|public domain|ermission|edistribution|gpl"
 """A text without any of these in its first 4 KiB has no header notice (RE2 and re syntax)."""
+# fmt: off
 _TRIGGERS = ("icense", "opyright", "icence", "SPDX-", "ICENSE", "OPYRIGHT", "ublic domain",
-             "ublic Domain", "ermission", "edistribution", "GPL", "gpl", "EDISTRIBUTION")  # fmt: skip
+             "ublic Domain", "ermission", "edistribution", "EDISTRIBUTION", "GPL", "gpl")
+# fmt: on
 
 _TAG = re.compile(
     r"^[^\w\n]{0,24}(?:(?:rem|dnl)\s+)?SPDX-License-Identifier:[ \t]*(?P<tag>[^\n]{1,200})",
@@ -50,14 +52,16 @@ _HEADER = re.compile(
     | \.\.[ \t][^\n]*(?:\n(?:[ \t]+[^\n]+)?)*
     | [rRuUbB]{0,2}\"\"\".*?(?:\"\"\"|\Z)
     | [rRuUbB]{0,2}'''.*?(?:'''|\Z)
-    | (?:from[ ]__future__|@charset|['"]use[ ]strict|@echo|package[ ]\w|pub[ ]mod|extern[ ]crate)[^\n]*(?:\n|\Z)
+    | (?:from[ ]__future__|@charset|['"]use[ ]strict|@echo|package[ ]\w|pub[ ]mod|extern[ ]crate)
+      [^\n]*(?:\n|\Z)
     )+""",
     re.X | re.S,
 )
 _ABOUT = re.compile(r"icen[sc]|ermission|roprietary|onfidential|GPL")
 _DUNDER = re.compile(r"^__license__[ \t]*=[ \t]*[\"']([^\"'\n]{2,80})[\"']", re.M)
 _LABEL = re.compile(
-    r"^[^\w\n]{0,12}:?(?:@license:?|licen[sc]e[sd]?(?:\s+under)?)[ \t]*:[ \t]*(?P<name>[^\n]{2,80})$",
+    r"^[^\w\n]{0,12}:?(?:@license:?|licen[sc]e[sd]?(?:\s+under)?)[ \t]*:[ \t]*"
+    r"(?P<name>[^\n]{2,80})$",
     re.M | re.I,
 )
 _COPYRIGHT = re.compile(

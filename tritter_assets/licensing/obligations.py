@@ -23,7 +23,7 @@ class JoinedObligation:
     discharged_by: str
     num_rows: int
     causes: Mapping[str, int]
-    """`license:MIT`, `wrapper:ODC-By-1.0`, `access:stack_v2_terms` or `generator:starcoder2` -> rows
+    """`license:MIT`, `wrapper:ODC-By-1.0`, `access:common_crawl` or `generator:starcoder2` -> rows
     that owe it for that cause."""
 
 

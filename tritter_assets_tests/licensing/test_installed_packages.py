@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ def _evidence(package: Distribution) -> RepoEvidence:
         ):
             continue
         path = "/".join(file.parts[1:]).removeprefix("licenses/")
-        files.append((path, file.locate().read_text("utf-8", "replace")))
+        files.append((path, Path(str(file.locate())).read_text("utf-8", "replace")))
     return RepoEvidence(repo=package.name, license_files=tuple(sorted(files)))
 
 
