@@ -86,6 +86,9 @@ def verdict_badge(passed: bool, text: str = "") -> Fragment:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str = "") -> Fragment:
     """A table with a caption and scoped header cells; numbers are set right-aligned."""
+    rows = list(rows)
+    if not rows:
+        return paragraph(f"{caption}: none." if caption else "None.")
     lines = ['<div class="scroll" tabindex="0"><table>']
     if caption:
         lines.append(f"<caption>{html.escape(caption)}</caption>")
@@ -105,9 +108,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str
 
 def records(rows: Sequence[Mapping[str, Any]], *, caption: str = "") -> Fragment:
     """A table of mappings that share their keys; the keys become the header."""
-    if not rows:
-        return paragraph(f"{caption}: none." if caption else "None.")
-    headers = list(rows[0])
+    headers = list(rows[0]) if rows else []
     named = [header.replace("_", " ") for header in headers]
     return table(named, ([row.get(h) for h in headers] for row in rows), caption=caption)
 
