@@ -73,6 +73,16 @@ class ComponentSupply:
     status: Supply
     stand_ins: int
 
+    @property
+    def lack(self) -> str:
+        """Why the share cannot be supplied, in words."""
+        if not self.available_tokens:
+            return "no supply"
+        return (
+            f"{self.available_tokens} available ({self.epochs_needed:.2f} epochs needed, "
+            f"{self.max_epochs:g} allowed)"
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feasibility:
@@ -104,15 +114,15 @@ class Feasibility:
         found = []
         for line in self.components:
             if line.status in (Supply.UNAVAILABLE, Supply.SHORT):
+                rest = "the rest of its share" if line.available_tokens else "its share"
                 found.append(
-                    f"{line.component}: {line.wanted_tokens} tokens wanted, "
-                    f"{line.available_tokens} available ({line.epochs_needed:.2f} epochs needed, "
-                    f"{line.max_epochs:g} allowed): the rest of its share was redistributed"
+                    f"{line.component}: {line.wanted_tokens} tokens wanted, {line.lack}: "
+                    f"{rest} was redistributed"
                 )
             elif line.status is Supply.OVER_CAP:
                 found.append(
-                    f"{line.component}: needs {line.epochs_needed:.2f} epochs of its "
-                    f"{line.available_tokens} tokens and may use {line.max_epochs:g}"
+                    f"{line.component}: {line.wanted_tokens} tokens wanted, {line.lack}, and "
+                    "its file does not allow redistribution"
                 )
             if line.stand_ins and line.available_tokens:
                 found.append(f"{line.component}: {line.stand_ins} stand-in selector(s) opened")

@@ -15,7 +15,8 @@
 Before a token is encoded every row passes the gate again: what a removal request or a duplicate
 index has taken out since the mix was built is left out and counted; a licence that is not admitted
 any more, or content that is not what the mix recorded, stops the pack. No token is discarded
-except of preference pairs longer than the context; the report counts those.
+except of preference pairs longer than the context, and pairs whose answers are then the same; the
+report counts both.
 
 Cost: one pass over the content of the mix's shards; a temporary file of four bytes per token; an
 index of about 200 bytes per document and 100 per sequence in memory.
@@ -105,6 +106,9 @@ class PackReport:
     """Measured: content over document tokens."""
     lost_tokens: int
     truncated_pairs: int
+    """Preference pairs that were cut to the context."""
+    indistinct_pairs: int
+    """Pairs left out because their answers are the same as far as the context reaches."""
     excluded: Mapping[str, int]
     """Why the gate left out rows of the mix -> rows."""
     data_version: str
@@ -195,6 +199,7 @@ def pack_phase(
         bytes_per_token=round(reader.read_bytes / document_tokens, 4) if document_tokens else 0.0,
         lost_tokens=totals.lost_tokens,
         truncated_pairs=totals.truncated_pairs,
+        indistinct_pairs=totals.indistinct_pairs,
         excluded=dict(sorted(excluded.items())),
         data_version=state.data_version,
     )

@@ -59,6 +59,7 @@ class Totals:
     loss_tokens: dict[str, int] = field(default_factory=lambda: {TRAIN: 0, HELDOUT: 0})
     lost_tokens: int = 0
     truncated_pairs: int = 0
+    indistinct_pairs: int = 0
 
 
 @dataclass(slots=True)
@@ -90,7 +91,9 @@ class SequenceWriter:
                     context_tokens=self.context_tokens,
                 )
                 plans.append(self._plan(kind, ordered))
-            yield from self._split(split, [plan for plan in plans if plan is not None])
+            yield from self._split(
+                split, [plan for plan in plans if plan is not None and plan.layout.num_sequences]
+            )
 
     def _plan(self, kind: str, ordered: pl.DataFrame) -> _Plan | None:
         if ordered.is_empty():
@@ -118,16 +121,25 @@ class SequenceWriter:
             np.minimum(self.lengths[entries] - cut_left, self.context_tokens)
             for entries in (chosen, rejected)
         ]
+        starts = [self.offsets[entries] + cut_left for entries in (chosen, rejected)]
+        # Two answers that are the same as far as the context reaches teach nothing.
+        differs = np.array(
+            [
+                not np.array_equal(self.words[a : a + m], self.words[b : b + n])
+                for a, m, b, n in zip(starts[0], kept[0], starts[1], kept[1], strict=True)
+            ],
+            dtype=bool,
+        )
+        self.totals.indistinct_pairs += int((~differs).sum())
         for entries, num in zip((chosen, rejected), kept, strict=True):
-            self.totals.lost_tokens += int((self.lengths[entries] - num).sum())
-        layout = one_each(kept[0], cut_left)
+            self.totals.lost_tokens += int((self.lengths[entries] - num * differs).sum())
         return _Plan(
             PAIR,
-            layout,
-            ordered,
-            self.offsets[chosen],
-            rejected_starts=self.offsets[rejected] + cut_left,
-            rejected_lengths=kept[1],
+            one_each(kept[0][differs], cut_left[differs]),
+            ordered.filter(pl.Series(differs)),
+            self.offsets[chosen][differs],
+            rejected_starts=starts[1][differs],
+            rejected_lengths=kept[1][differs],
         )
 
     def _split(self, split: str, plans: list[_Plan]) -> Iterator[pa.RecordBatch]:

@@ -94,7 +94,7 @@ def test_a_component_without_supply_fails_when_its_file_says_so(lake: Lake, tmp_
         ),
     )
     catalog = catalog_of({"a": ()}, [mix], mix_tokens=1000)
-    with pytest.raises(MixInfeasible, match="rust_code: needs inf epochs"):
+    with pytest.raises(MixInfeasible, match="rust_code: 400 tokens wanted, no supply"):
         build_mix(lake, mix, catalog=catalog, fingerprint=FINGERPRINT)
     assert not lake.exists("mix/phase1_base")
 

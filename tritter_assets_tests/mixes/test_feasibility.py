@@ -77,7 +77,7 @@ def test_over_the_cap_fails_where_the_file_says_so() -> None:
     report = assess(_mix(_component("a", 0.6), strict), {"a": _pool(5000), "b": _pool(100)}, 1000)
     assert not report.feasible
     assert report.components[1].status is Supply.OVER_CAP
-    assert any("needs 4.00 epochs" in text for text in report.warnings)
+    assert any("4.00 epochs needed, 2 allowed" in text for text in report.warnings)
 
 
 def test_all_at_their_caps_is_a_shorter_mix_that_says_so() -> None:

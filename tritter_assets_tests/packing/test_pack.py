@@ -160,6 +160,20 @@ def test_preference_rows_become_pairs_with_one_prompt(lake: Lake, tmp_path: Path
     assert report.lost_tokens > 0
 
 
+def test_a_pair_that_differs_only_beyond_the_context_is_left_out(
+    lake: Lake, tmp_path: Path
+) -> None:
+    # All rows of one split may go.
+    lonely = [preference(98, chosen="a " * 300 + "b", rejected="a " * 300 + "c")]
+    report, packed = _pack(lake, build(lake, tmp_path, lonely, vocab_size=300))
+    assert (report.indistinct_pairs, packed) == (1, [])
+    rows = [preference(number) for number in range(6)]
+    far = preference(99, chosen="same " * 200 + "good", rejected="same " * 200 + "bad")
+    report, packed = _pack(lake, build(lake, tmp_path, [*rows, far]))
+    assert report.indistinct_pairs == 1
+    assert {row["segments"][0]["doc_id"] for row in packed} == {row["id"] for row in rows}
+
+
 def test_a_removal_after_the_mix_takes_effect_here(lake: Lake, tmp_path: Path) -> None:
     rows = mixed_rows()
     catalog = build(lake, tmp_path, rows)
