@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,7 +19,13 @@ from tritter_assets.filters.thresholds import FilterSettings
 from tritter_assets.removal import REMOVAL_SCHEMA
 from tritter_assets.verdict import Stage
 
+if TYPE_CHECKING:
+    from tritter_assets.filters.benchmarks import BenchmarkIndex
+
 BENCHMARK_FOLDERS_VARIABLE = "TRITTER_BENCHMARKS"
+
+_INDEXES: dict[tuple[Any, ...], BenchmarkIndex] = {}
+"""One index per process, config and set of files: making it takes a second, a shard often less."""
 
 
 def make_context(
@@ -71,12 +78,11 @@ def make_context(
     config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
     if config is None:
         return context
-    from tritter_assets.filters.decontamination import load_benchmarks
-
-    index = load_benchmarks(
-        cache or project / ".tritter" / "cache", benchmark_folders(project), config
-    )
-    return replace(context, benchmarks=index)
+    there = tuple(benchmark_identity(path) for path in benchmark_files(settings, contract))
+    key = (cache or project / ".tritter" / "cache", benchmark_folders(project), there, repr(config))
+    if key not in _INDEXES:
+        _INDEXES[key] = decontamination.load_benchmarks(key[0], key[1], config)
+    return replace(context, benchmarks=_INDEXES[key])
 
 
 def benchmark_folders(project_root: Path) -> tuple[Path, ...]:
