@@ -32,6 +32,8 @@ _FAMILY = re.compile(
     re.I,
 )
 _NOT_OF_THE_WHOLE = re.compile(r"notice|third|bundled|vendor|depend|authors|credits", re.I)
+_PAGE = re.compile(r"[a-z_-]+\.(?:rst|md|html?)")
+"""`license.rst` below the root is a page of the manual that talks of licences."""
 _TEXTS_FOLDER = re.compile(r"licen[cs]es?", re.I)
 _POINTER = re.compile(r"\beither\b|\bat your (?:option|choice)\b|\bdual ?licens")
 _TAG = re.compile(r"\ASPDX-License-Identifier:[ \t]*([^\n]+)")
@@ -139,7 +141,7 @@ class RepositoryLicences:
             name = path.rsplit("/", 1)[-1]
             if len(lines) < 20:
                 lines.update(dict.fromkeys(copyright_lines(text)))
-            if _NOT_OF_THE_WHOLE.search(name):
+            if _NOT_OF_THE_WHOLE.search(name) or ("/" in path and _PAGE.fullmatch(name)):
                 continue
             tag = _TAG.match(text)
             found = identify_text(text)

@@ -110,6 +110,8 @@ def test_several_licence_files(policy: Policy) -> None:
     assert one(conclude(policy, {"a.py": ""}, license_files=pointer))[0] == (
         "Apache-2.0 OR BSD-3-Clause"
     )
+    page = (("LICENSE", MIT), ("doc/license.rst", "Bundled: GNU General Public License v3."))
+    assert one(conclude(policy, {"doc/a.rst": ""}, license_files=page))[0] == "MIT"
     part = (("LICENSE", MIT), ("LICENSE_STIX", "Some font terms."), ("NOTICE", "All GPL."))
     assert one(conclude(policy, {"a.py": ""}, license_files=part))[0] == "MIT"
 

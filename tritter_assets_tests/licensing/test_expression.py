@@ -30,7 +30,7 @@ IDS = ["MIT", "Apache-2.0", "BSD-3-Clause", "GPL-3.0-only", "CC-BY-4.0", "0BSD"]
         ("mit", "MIT"),
         ("The MIT License", "MIT"),
         ("Apache License, Version 2.0", "Apache-2.0"),
-        ("Apache Software License", "NOASSERTION"),
+        ("Apache Software License", "Apache-2.0"),
         ("BSD", "NOASSERTION"),
         ("new BSD License", "BSD-3-Clause"),
         ("GPL-2.0", "GPL-2.0-only"),
