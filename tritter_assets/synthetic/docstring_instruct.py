@@ -85,6 +85,9 @@ def request_for(language: str, parent: Row) -> str:
 
 def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
     content = parent["content"]
+    if documentation.is_test(parent["qualified_name"]):
+        outcomes["test_function"] += 1
+        return
     if not documentation.is_request(parent["docstring"]):
         outcomes["undocumented"] += 1
         return

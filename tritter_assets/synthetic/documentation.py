@@ -20,6 +20,7 @@ _SECTION = re.compile(
     r"|^\s*(:param|:return|:rtype|:raises|@param|@return|\.\. |>>> |```)",
     re.IGNORECASE | re.MULTILINE,
 )
+_TEST_NAME = re.compile(r"(^|[.:])(test|Test)(_|[A-Z]|$)|(^|::)tests?::")
 _LICENSE = re.compile(r"copyright|all rights reserved|licensed under", re.IGNORECASE)
 
 
@@ -45,3 +46,8 @@ def is_request(docstring: str | None) -> bool:
         and _EMPTY_WORDS.search(lead) is None
         and _LICENSE.search(lead) is None
     )
+
+
+def is_test(qualified_name: str) -> bool:
+    """True for test functions: what they say of themselves leans on the tests around them."""
+    return _TEST_NAME.search(qualified_name) is not None

@@ -1,11 +1,11 @@
 """Preference pairs on correctness: what a person wrote against the same code with one fault.
 
     in    functions/{python,rust,javascript,cpp,go}
-    out   synthetic/mutation_pairs: modality preference, one row per function
+    out   synthetic/mutation_pairs: modality preference, one row per documented function
 
 | column | meaning |
 |---|---|
-| instruction | the request: documentation if it says enough, otherwise the signature |
+| instruction | the request, made from the documentation as in `docstring_instruct` |
 | chosen | the function as written |
 | rejected | the function with one fault (see `mutate`) |
 | content | instruction and chosen, what filters and indexes see |
@@ -26,7 +26,7 @@ from tritter_assets.functions.inherit import child_row, made_by_rule
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import Modality
 from tritter_assets.synthetic import docstring_instruct, mutate
-from tritter_assets.synthetic.documentation import is_request
+from tritter_assets.synthetic.documentation import is_request, is_test
 from tritter_assets.synthetic.shards import (
     Row,
     SyntheticReport,
@@ -70,6 +70,12 @@ def generate_mutation_pairs(
 
 def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
     code = parent["content"]
+    if is_test(parent["qualified_name"]):
+        outcomes["test_function"] += 1
+        return
+    if not is_request(parent["docstring"]):
+        outcomes["undocumented"] += 1
+        return
     if code.count("\n") + 1 < MIN_LINES or len(code.encode()) > MAX_BYTES:
         outcomes["length"] += 1
         return
@@ -78,7 +84,7 @@ def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[s
         outcomes["no_place"] += 1
         return
     changed, fault = made
-    instruction = _request(language, parent)
+    instruction = docstring_instruct.request_for(language, parent)
     chosen = fenced(language, code)
     outcomes[fault.kind] += 1
     yield child_row(
@@ -99,10 +105,3 @@ def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[s
         rejected=fenced(language, changed),
         generator=made_by_rule(parent),
     )
-
-
-def _request(language: str, parent: Row) -> str:
-    if is_request(parent["docstring"]):
-        return docstring_instruct.request_for(language, parent)
-    title = docstring_instruct.TITLES[language]
-    return f"Write the {title} function `{parent['qualified_name']}` of `{parent['path']}`."

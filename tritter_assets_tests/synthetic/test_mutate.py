@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritter_assets.functions.grammar import parse
-from tritter_assets.synthetic.documentation import is_request, lead_of
+from tritter_assets.synthetic.documentation import is_request, is_test, lead_of
 from tritter_assets.synthetic.mutate import mutate
 from tritter_assets.synthetic.shards import fenced
 
@@ -94,6 +94,23 @@ def test_strings_and_comments_stay() -> None:
 )
 def test_is_request(docstring: str | None, expected: bool) -> None:
     assert is_request(docstring) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("test_paths", True),
+        ("TestGraph.degree", True),
+        ("tests::roundtrip", True),
+        ("Graph.test_edge", True),
+        ("latest", False),
+        ("Testament.read", False),
+        ("contest::run", False),
+        ("attest", False),
+    ],
+)
+def test_is_test(name: str, expected: bool) -> None:
+    assert is_test(name) is expected
 
 
 def test_lead_ends_at_the_first_section() -> None:
