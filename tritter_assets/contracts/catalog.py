@@ -74,6 +74,9 @@ def load_catalog(contracts_root: Path, *, profile_name: str = "starter") -> Cata
     profile = _profile(contracts_root, profile_name)
     policy = load_policy(contracts_root / "policy")
     problems: dict[str, tuple[ContractProblem, ...]] = {}
+    for problem in policy.problems:  # expired decisions, and what `strict` would not admit
+        name = f"policy_{problem.file.stem}"
+        problems[name] = (*problems.get(name, ()), problem)
     parsed = _parse_all(contracts_root / "sources", parse_source, problems)
     sources = {
         stem: contract
