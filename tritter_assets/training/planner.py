@@ -6,8 +6,9 @@
 
 P parameters, of which E = V.h embedding (tied head) and T ternary; h hidden size, L layers. The 139
 bytes a token and hidden unit hold for an eager layer: measured with a memory tracker at real
-widths within 1 % at 8,192 tokens, 6 % over at 16,384. `float32_adam` is what a CPU run does; its
-layers are not recomputed, so every layer's activations count, at twice the bytes.
+widths within 1 % at 8,192 tokens, 6 % over at 16,384. `float32_adam` is what a CPU run does: its
+layers are not recomputed, so each keeps 139.h.S for backward (136 measured, in float32: saved
+tensors only) and its quantised weights, and one layer's worth of passing tensors comes on top.
 
 Not covered: the allocator's fragmentation and the device's context (`RESERVED_BYTES` stands for
 both), and attention kernels that hold the full score matrix.
@@ -254,6 +255,7 @@ def _dynamic_bytes(shape: ModelShape, recipe: MemoryRecipe, tokens: int) -> int:
     layer = _LAYER_BYTES * hidden * tokens
     logits = _LOGIT_CHUNK_TOKENS * shape.vocab_size * 6
     if recipe is MemoryRecipe.FLOAT32_ADAM:
-        return 2 * layers * layer + 2 * logits + 8 * tokens * hidden
+        kept = layers * (layer + 4 * shape.layer_parameters)
+        return kept + layer + 2 * logits + 8 * tokens * hidden
     checkpoints = layers * tokens * hidden * 2
     return checkpoints + layer + logits + 4 * tokens * hidden

@@ -12,38 +12,10 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from tritter_assets.contracts.profile import TrainingRecipe
 from tritter_assets.lake import ArtifactStore, Lake, fingerprint_of
+from tritter_assets.packing.sequences import PACKED_SCHEMA
 
 CONTEXT = 32
 VOCAB = 288
-
-PACKED_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("position", pa.int64(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("tokens", pa.list_(pa.int32()), nullable=False),
-        pa.field("loss_mask", pa.list_(pa.int8()), nullable=False),
-        pa.field("rejected_tokens", pa.list_(pa.int32())),
-        pa.field("rejected_loss_mask", pa.list_(pa.int8())),
-        pa.field(
-            "segments",
-            pa.list_(
-                pa.struct(
-                    [
-                        pa.field("doc_id", pa.string()),
-                        pa.field("table", pa.string()),
-                        pa.field("source", pa.string()),
-                        pa.field("shard", pa.string()),
-                        pa.field("token_start", pa.int32()),
-                        pa.field("token_end", pa.int32()),
-                        pa.field("doc_token_start", pa.int32()),
-                    ]
-                )
-            ),
-            nullable=False,
-        ),
-    ]
-)
 
 RECIPE = TrainingRecipe(
     hidden_size=32,

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+import torch
 
 from tritter_assets.errors import TrainingFailed
+from tritter_assets.training.model import final_hidden, new_config, new_model
 from tritter_assets.training.planner import (
     GIB,
     MemoryRecipe,
@@ -79,6 +83,31 @@ def test_host_memory_counts():
     small = choose_recipe(SHAPES["7B"], 2048, device_bytes=15 * GIB, host_bytes=8 * GIB)
     assert small is not None
     assert small.recipe is MemoryRecipe.PACKED_LIVE_LAYERS
+
+
+@pytest.mark.parametrize(("hidden", "inner", "layers"), [(128, 352, 2), (256, 704, 3)])
+def test_activations_of_a_cpu_run_are_what_autograd_keeps(hidden, inner, layers):
+    recipe = dataclasses.replace(
+        RECIPE, hidden_size=hidden, intermediate_size=inner, num_layers=layers
+    )
+    shape, tokens = ModelShape.of(recipe), 1024
+    model = new_model(new_config(recipe, 256), seed=0)
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    ids = torch.zeros(4, 256, dtype=torch.long)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hidden_states = final_hidden(model, ids, torch.arange(256).expand(4, -1))
+    assert hidden_states.shape == (4, 256, hidden)
+    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    planned = layers * (139 * hidden * tokens + 4 * shape.layer_parameters)
+    assert planned == pytest.approx(measured, rel=0.1)
+    assert plan_memory(shape, MemoryRecipe.FLOAT32_ADAM, tokens).dynamic_bytes > planned
 
 
 def test_a_training_recipe_is_checked_against_a_budget():
