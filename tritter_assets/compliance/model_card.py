@@ -7,6 +7,7 @@ are facts and a licence for the whole would be a claim.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -54,6 +55,7 @@ def write_model_card(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Repor
         raise MissingProvenance(
             "the lake holds no model/*, so there is nothing to describe: train a phase first"
         )
+    facts = _trained(facts)
     model = facts.models[-1]
     marked = [
         row
@@ -107,6 +109,21 @@ def write_model_card(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Repor
         tables={"training": markdown_table(training), "data": markdown_table(data)},
         plots=plots,
     )
+
+
+def _trained(facts: DataFacts) -> DataFacts:
+    """Leaves out mixes that no checkpoint was trained on, and their rows in the sources."""
+    phases = {model.asset.removeprefix("model/") for model in facts.models}
+    sources = [
+        dataclasses.replace(
+            source,
+            mix_rows={p: n for p, n in source.mix_rows.items() if p in phases},
+            mix_tokens={p: n for p, n in source.mix_tokens.items() if p in phases},
+        )
+        for source in facts.sources
+    ]
+    mixes = [mix for mix in facts.mixes if mix.phase in phases]
+    return dataclasses.replace(facts, sources=sources, mixes=mixes)
 
 
 def _number(value: Any) -> str:

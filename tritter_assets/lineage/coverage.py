@@ -58,6 +58,15 @@ class Coverage:
         """The ids, sorted."""
         return self.documents["id"]
 
+    @property
+    def whole(self) -> pl.DataFrame:
+        """The documents that are not derived from others, and long enough to be compared.
+
+        A function that many repositories share is nobody's alone: derived rows follow their
+        parents, and their own text is not looked for elsewhere.
+        """
+        return _whole(self.documents)
+
     def counts(self) -> dict[str, int]:
         """Number of documents by `how`."""
         grouped = self.documents.group_by("how").len().sort("how")
@@ -117,11 +126,22 @@ def _over(lake: Lake, stages: tuple[str, ...], condition: pl.Expr) -> pl.DataFra
 
 def _named(lake: Lake, removals: pl.DataFrame) -> pl.DataFrame:
     rows = _over(lake, DOCUMENT_STAGES, covered_by(removals))
-    return rows.with_columns(pl.lit("named").alias("how")).select(_KEPT)
+    how = pl.when(_is_derived()).then(pl.lit("derived")).otherwise(pl.lit("named"))
+    return rows.with_columns(how.alias("how")).select(_KEPT)
+
+
+def _is_derived() -> pl.Expr:
+    return pl.col("table").str.starts_with("functions/") | pl.col("table").str.starts_with(
+        "synthetic/"
+    )
+
+
+def _whole(documents: pl.DataFrame) -> pl.DataFrame:
+    return documents.filter(~_is_derived() & (pl.col("content_bytes") >= MIN_COPY_BYTES))
 
 
 def _exact_copies(lake: Lake, found: pl.DataFrame) -> pl.DataFrame:
-    large = found.filter(pl.col("content_bytes") >= MIN_COPY_BYTES)
+    large = _whole(found)
     digests = large["content_sha256"].unique().sort()
     ids = _cluster_mates(lake, EXACT_INDEX, large["id"])
     same = pl.col("content_sha256").is_in(digests.implode()) | pl.col("id").is_in(ids.implode())
@@ -130,10 +150,14 @@ def _exact_copies(lake: Lake, found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _near_copies(lake: Lake, found: pl.DataFrame) -> pl.DataFrame:
-    ids = near_mates(lake, found["id"])["id"].unique().sort()
+    ids = near_mates(lake, _named_ids(found))["id"].unique().sort()
     if ids.is_empty():
         return _empty().drop("how")
     return _over(lake, ("raw", "filtered"), pl.col("id").is_in(ids.implode()))
+
+
+def _named_ids(found: pl.DataFrame) -> pl.Series:
+    return found.filter(pl.col("how") == "named")["id"]
 
 
 def near_mates(lake: Lake, ids: pl.Series) -> pl.DataFrame:

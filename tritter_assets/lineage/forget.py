@@ -26,7 +26,6 @@ from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.lineage.checkpoints import Exposure, exposures
 from tritter_assets.lineage.coverage import (
-    MIN_COPY_BYTES,
     Coverage,
     coverage,
     near_mates,
@@ -216,10 +215,9 @@ def prove_absence(lake: Lake, catalog: Catalog) -> AbsenceProof:
     """
     removals = standing_requests(lake, catalog)
     covered = coverage(lake, removals)
-    large = covered.documents.filter(pl.col("content_bytes") >= MIN_COPY_BYTES)
     digests = pl.concat(
         [
-            large["content_sha256"],
+            covered.whole["content_sha256"],
             removals.filter(pl.col("kind") == RemovalKind.SHA256)["value"].str.to_lowercase(),
         ]
     ).unique()
@@ -284,9 +282,9 @@ def _follow(lake: Lake, removals: pl.DataFrame) -> pl.DataFrame:
     asked = removals.filter(~pl.col("reason").str.starts_with(_FOLLOWS)).sort("request")
     rows: list[dict[str, str]] = []
     for request in asked.iter_rows(named=True):
-        named = coverage(lake, asked.filter(pl.col("request") == request["request"])).documents
-        origin = named.filter(pl.col("how") == "named")
-        large = origin.filter(pl.col("content_bytes") >= MIN_COPY_BYTES)
+        covered = coverage(lake, asked.filter(pl.col("request") == request["request"]))
+        origin = covered.documents.filter(pl.col("how") == "named")
+        large = covered.whole.filter(pl.col("how") == "named")
         rows.extend(
             _follower(request, RemovalKind.SHA256, digest, "its content")
             for digest in large["content_sha256"].unique().sort()

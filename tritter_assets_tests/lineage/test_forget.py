@@ -121,6 +121,25 @@ def test_a_near_copy_stays_covered_when_the_index_has_forgotten_the_pair(lake: L
     }
 
 
+def test_a_function_that_others_share_is_not_hunted_down(lake: Lake) -> None:
+    place = {"source": "beta", "shard": "000"}
+    shared = small.FUNCTION | {
+        "id": "c" * 32,
+        "source": "beta",
+        "repo": "dora/other",
+        "owner": "dora",
+        "author_emails": [],
+        "derived_from": [small.OTHER["id"]],
+    }
+    small.write(lake, "functions/python", [shared], small.FUNCTION_SCHEMA, place)
+    request_removal(lake, "repo", "ada/engine", "asked", AT)
+    covered = coverage(lake, read_removals(lake)).documents
+    assert "c" * 32 not in covered["id"].to_list()
+    kinds = read_removals(lake).group_by("kind").len().sort("kind").rows()
+    # The content of one raw document, and both copies that the near index knows of.
+    assert kinds == [("id", 2), ("repo", 1), ("sha256", 1)]
+
+
 def test_content_is_found_under_another_id(lake: Lake) -> None:
     request_removal(lake, "sha256", small.OTHER["content_sha256"].upper(), "asked", AT)
     copy = small.row("beta", "zed/late", "late.py", small.OTHER["content"])
