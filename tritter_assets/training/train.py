@@ -236,7 +236,7 @@ def train_phase(
     files = _write_files(state_dir, masters, config_json(config, MASTERS_QUANTIZATION), result)
     state = store.put(model_table(phase), files, fingerprint=fingerprint, facts=facts)
     size_bytes = sum(path.stat().st_size for path in files.values())
-    shutil.rmtree(state_dir)
+    _clear(work_dir, phase, sequences.path)
     evaluations = result.log["evaluations"]
     return TrainReport(
         table=model_table(phase),
@@ -399,6 +399,13 @@ def _write_files(
     (folder / LOG_FILE).write_text(json.dumps(result.log, indent=1) + "\n")
     names = (MASTERS_FILE, CONFIG_FILE, LOG_FILE, SEEN_FILE)
     return {name: folder / name for name in names}
+
+
+def _clear(work_dir: Path, phase: str, sequences: Path) -> None:
+    """Removes what only a resumed run needs, states of runs that were given up included."""
+    for states in work_dir.glob(f"{phase}-*"):
+        shutil.rmtree(states)
+    sequences.unlink()
 
 
 def _context_tokens(packed_table: str) -> int:
