@@ -6,6 +6,8 @@ work) -> `data_contracts/` (the promise).
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from tritter_assets.defs.automation import build_automation_sensor
@@ -30,7 +32,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Builds the definitions for given settings; tests and tools call this."""
     base = Platform.open(settings)
     graph = build_graph(base)
-    assets = [build_asset(stage, graph, base) for stage in graph.stages.values()]
+    with warnings.catch_warnings():
+        # Backfill policies are marked beta; ranges of shards in one run are what we need them for.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        assets = [build_asset(stage, graph, base) for stage in graph.stages.values()]
+    jobs = list(build_jobs(base))
     closed = [
         refused_asset(contract)
         for contract in base.catalog.sources.values()
@@ -39,9 +45,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[*assets, *(asset for asset, _ in closed)],
         asset_checks=[check for _, check in closed],
-        jobs=list(build_jobs(base)),
+        jobs=jobs,
         schedules=build_schedules(base),
-        sensors=[build_automation_sensor(), build_removal_sensor(base, graph)],
+        sensors=[build_automation_sensor(), build_removal_sensor(base, graph, jobs)],
         resources={"lake": build_lake_resource(settings)},
         loggers={"console": progress_logger},
         # A step costs 12-30 ms in process against 3.4 CPU seconds in a process of its own;

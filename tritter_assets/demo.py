@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import IO
@@ -20,12 +21,15 @@ from typing import IO
 import dagster as dg
 import polars as pl
 
+from tritter_assets.compliance.funnel import Funnel, measure_funnel
 from tritter_assets.definitions import build_definitions
 from tritter_assets.defs.freshness import Status
 from tritter_assets.defs.plan import PlannedAsset, plan_assets
 from tritter_assets.defs.schedules import DOWNSTREAM_JOB, SOURCE_ROOMS, source_job_name
 from tritter_assets.settings import Settings, load_settings
 
+_RUN_CONFIG = {"loggers": {"console": {}}}
+"""Chooses the progress logger of the definitions over the framework's own."""
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
 _PHASES = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
@@ -93,8 +97,6 @@ def _run_sources(settings: Settings, sources: Sequence[str]) -> list[str]:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(workers)
     ]
-    import threading
-
     failed: list[str] = []
     done = 0
     lock = threading.Lock()
@@ -163,7 +165,9 @@ def _run_job(settings: Settings, job: str, tags: dict[str, str]) -> bool:
         _definitions["defs"] = build_definitions(settings)
     definition = _definitions["defs"].resolve_job_def(job)
     with dg.DagsterInstance.get() as instance:
-        result = definition.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        result = definition.execute_in_process(
+            instance=instance, tags=tags, run_config=_RUN_CONFIG, raise_on_error=False
+        )
     return result.success
 
 
@@ -171,12 +175,10 @@ def _run_job(settings: Settings, job: str, tags: dict[str, str]) -> bool:
 
 
 def _summarise(settings: Settings, failed: Sequence[str], timings: dict[str, float]) -> None:
-    from tritter_assets.compliance.funnel import measure_funnel
-
     lake = settings.lake()
     catalog = settings.catalog()
     print()
-    print(measure_funnel(lake).table())
+    print(_funnel_table(measure_funnel(lake)))
     print()
     print(_license_table(settings))
     print()
@@ -195,6 +197,19 @@ def _summarise(settings: Settings, failed: Sequence[str], timings: dict[str, flo
     taken = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in timings.items())
     print(f"\nTime: {taken}. Peak memory of one process: {_peak_mb():.0f} MB.")
     print("Open the UI:  make dev   (then http://127.0.0.1:3000)")
+
+
+def _funnel_table(funnel: Funnel) -> str:
+    """Every step over all sources, then what each source gave."""
+    lines = [f"{'step':28} {'documents left':>14}"]
+    lines += [f"{name:28} {left:>14,}" for name, left in funnel.total.steps()]
+    lines += ["", f"{'source':20} {'raw':>7} {'filtered':>9} {'survivors':>10} {'mix tokens':>12}"]
+    lines += [
+        f"{line.source:20} {line.raw:>7,} {line.filtered:>9,} {line.survivors:>10,} "
+        f"{sum(line.mix_tokens.values()):>12,}"
+        for line in (*funnel.sources, funnel.total)
+    ]
+    return "\n".join(lines)
 
 
 def _license_table(settings: Settings) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 SENSOR_NAME = "refresh_what_changed"
@@ -14,7 +16,7 @@ def refresh_condition() -> dg.AutomationCondition:
     this one compares data versions. It never requests an asset that was not materialised before
     only because it is missing: the first materialisation is a person's, a job's or a schedule's.
     """
-    on = dg.AutomationCondition
+    on: Any = dg.AutomationCondition  # its stubs are invariant in the key type
     input_changed = on.any_deps_match(
         (on.data_version_changed() & ~on.executed_with_root_target()) | on.will_be_requested()
     )

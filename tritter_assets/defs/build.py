@@ -1,6 +1,7 @@
-"""Builds the Dagster asset of a stage: one body for all, because freshness and metadata are one."""
+"""Builds the Dagster asset of a stage: one body for all, because freshness and metadata are one.
 
-from __future__ import annotations
+No postponed annotations in this module: Dagster reads those of the asset body as it is defined.
+"""
 
 import time
 from collections.abc import Iterator

@@ -61,7 +61,7 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
             key=f"compliance/{name}",
             group=Group.COMPLIANCE,
             description=description,
-            code_version=f"{module.code_version()}.{policy_version}",
+            code_version=f"{module.STAGE_VERSION}.{policy_version}",
             work=work,
             deps=deps,
             extra_inputs=lambda platform, _: removal_version(platform),

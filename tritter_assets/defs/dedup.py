@@ -66,14 +66,16 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             fingerprint=step.fingerprint,
         )
 
-    def stage(name: str, description: str, version: str, work: Any) -> Stage:
+    def stage(
+        name: str, description: str, version: str, work: Any, further: tuple[str, ...] = ()
+    ) -> Stage:
         return Stage(
             key=f"dedup/{name}",
             group=Group.DEDUP,
             description=description,
             code_version=version,
             work=work,
-            deps=deps,
+            deps=(*deps, *further),
             extra_inputs=lambda platform, _: _priorities(platform),
             schema=INDEX_SCHEMA,
             checks=(no_source_wiped_out_check(),),
@@ -100,6 +102,8 @@ def index_stages(base: Platform) -> Iterable[Stage]:
         "turns it on.",
         semantic.code_version(profile.semantic_enabled),
         update_semantic,
+        # It looks only at what the other two indexes keep.
+        further=("dedup/exact_index", "dedup/near_index"),
     )
 
 

@@ -1,9 +1,8 @@
 """The console logger of runs: one line for what a person waits for, nothing for the engine."""
 
-from __future__ import annotations
-
 import logging
 import sys
+from typing import Any
 
 import dagster as dg
 
@@ -22,8 +21,11 @@ class _ProgressFilter(logging.Filter):
 
 
 def _passed(event: dg.DagsterEvent) -> bool:
-    data = event.event_specific_data
-    return bool(getattr(data, "passed", False))
+    """True for checks that nobody must act on now; warnings stand in the UI."""
+    data: Any = event.event_specific_data
+    if event.event_type_value != "ASSET_CHECK_EVALUATION":
+        return False
+    return bool(data.passed) or data.severity is dg.AssetCheckSeverity.WARN
 
 
 class _ProgressFormatter(logging.Formatter):
@@ -44,9 +46,8 @@ def _root_cause(error: object) -> str:
     return "    " + str(getattr(error, "message", error)).strip()
 
 
-@dg.logger(description="One line per materialised partition; errors with their cause.")
-def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
-    """Builds the logger; it replaces Dagster's `console` logger in this code location."""
+def _build_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
+    """Builds the logger of one run."""
     del init_context
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_ProgressFilter())
@@ -54,3 +55,9 @@ def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("tritter", level=logging.DEBUG)
     logger.addHandler(handler)
     return logger
+
+
+progress_logger = dg.LoggerDefinition(
+    _build_logger, description="One line per materialised partition; errors with their cause."
+)
+"""Replaces the framework's `console` logger in this code location."""

@@ -1,15 +1,15 @@
 """Sensors: removal requests that people leave as files in a folder."""
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import dagster as dg
 
 from tritter_assets.defs.build import asset_key
 from tritter_assets.defs.freshness import Graph, Status
 from tritter_assets.defs.resources import LakeResource
+from tritter_assets.defs.schedules import DOWNSTREAM_JOB, source_job_name
 from tritter_assets.defs.stage import Group, Platform
 from tritter_assets.lineage.drop_folder import read_requests
 from tritter_assets.lineage.forget import request_removal
@@ -26,7 +26,7 @@ _AFTER_SOURCES = (
 )
 
 
-def build_removal_sensor(base: Platform, graph: Graph) -> dg.SensorDefinition:
+def build_removal_sensor(base: Platform, graph: Graph, jobs: Iterable[Any]) -> dg.SensorDefinition:
     """Reads request files, records them, and requests the runs that make them true.
 
     Only shards that hold a covered row are requested. Training is not started: checkpoints that
@@ -36,7 +36,7 @@ def build_removal_sensor(base: Platform, graph: Graph) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="removal_requests",
-        target=dg.AssetSelection.all(),
+        jobs=list(jobs),
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
@@ -70,6 +70,7 @@ def _requests(platform: Platform, graph: Graph, key: str) -> Iterator[dg.RunRequ
         for shard in contract.shards:
             if graph.status(platform, stage, shard) is Status.STALE:
                 yield dg.RunRequest(
+                    job_name=source_job_name(contract.id),
                     run_key=f"{key}-{contract.id}-{shard}",
                     partition_key=shard,
                     asset_selection=[
@@ -78,6 +79,7 @@ def _requests(platform: Platform, graph: Graph, key: str) -> Iterator[dg.RunRequ
                     ],
                 )
     yield dg.RunRequest(
+        job_name=DOWNSTREAM_JOB,
         run_key=f"{key}-downstream",
         asset_selection=[
             asset_key(stage.key) for stage in graph.stages.values() if stage.group in _AFTER_SOURCES

@@ -14,6 +14,8 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 from tritter_assets.settings import load_settings
 from tritter_assets.training.train import train_phase
 
+_STORED_WITH_THE_MODEL = ("log", "facts")
+
 
 def main() -> None:
     """Trains the phase named by the Pipes extras and reports its figures."""
@@ -31,14 +33,24 @@ def main() -> None:
             progress=_progress(pipes, phase),
             work_dir=settings.cache / "training" / phase,
         )
-        facts = json.loads(json.dumps(dataclasses.asdict(report), default=str))
+        figures = json.loads(json.dumps(dataclasses.asdict(report), default=str))
         pipes.report_asset_materialization(
-            metadata={f"tritter/{key}": value for key, value in facts.items() if value is not None}
+            metadata={
+                f"tritter/{key}": _as_metadata(value)
+                for key, value in figures.items()
+                if value is not None and key not in _STORED_WITH_THE_MODEL
+            }
         )
+
+
+def _as_metadata(value: Any) -> Any:
+    return {"raw_value": value, "type": "json"} if isinstance(value, dict | list) else value
 
 
 def _progress(pipes: PipesContext, phase: str) -> Any:
     def progress(step: int, figures: dict[str, Any]) -> None:
+        if "heldout_loss" not in figures:
+            return  # every step stands in training_log.json; people read the evaluations
         shown = ", ".join(
             f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
             for name, value in figures.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,21 +51,32 @@ def training_stages(base: Platform) -> Iterable[Stage]:
 
 def _train(phase: str, packed: str, parent: str | None) -> Any:
     def work(step: Step) -> dict[str, Any]:
-        completed = dg.PipesSubprocessClient().run(
-            command=[sys.executable, "-m", "tritter_assets.defs.train_process"],
-            context=step.context,
-            extras={
-                "phase": phase,
-                "packed_table": packed,
-                "parent": parent,
-                "fingerprint": step.fingerprint,
-            },
-            env={**os.environ, **lake_environment(step)},
-        )
+        with warnings.catch_warnings():
+            # Dagster warns of a preview function that it calls itself.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            completed = _run_process(step, phase, packed, parent)
         metadata = completed.get_materialize_result().metadata or {}
-        return {key.removeprefix("tritter/"): value.value for key, value in metadata.items()}
+        return {key.removeprefix("tritter/"): _raw(value) for key, value in metadata.items()}
 
     return work
+
+
+def _run_process(step: Step, phase: str, packed: str, parent: str | None) -> Any:
+    return dg.PipesSubprocessClient().run(
+        command=[sys.executable, "-m", "tritter_assets.defs.train_process"],
+        context=step.context,
+        extras={
+            "phase": phase,
+            "packed_table": packed,
+            "parent": parent,
+            "fingerprint": step.fingerprint,
+        },
+        env={**os.environ, **train.TRAINING_ENVIRONMENT, **lake_environment(step)},
+    )
+
+
+def _raw(value: Any) -> Any:
+    return value.value if isinstance(value, dg.MetadataValue) else value
 
 
 def lake_environment(step: Step) -> dict[str, str]:

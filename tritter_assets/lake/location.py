@@ -51,6 +51,21 @@ class LakeLocation:
             path = Path(self.uri(table))
             path.mkdir(parents=True, exist_ok=True)
             return pafs.SubTreeFileSystem(str(path), pafs.LocalFileSystem())
-        from deltalake.fs import DeltaStorageHandler
+        bucket_and_prefix = self.uri(table).partition("://")[2]
+        return pafs.SubTreeFileSystem(bucket_and_prefix, self._s3())
 
-        return pafs.PyFileSystem(DeltaStorageHandler(self.uri(table), dict(self.storage_options)))
+    def _s3(self) -> pafs.FileSystem:
+        if not self.root.startswith(("s3://", "s3a://")):
+            raise ContractViolation(
+                f"lake root {self.root!r} is neither a folder nor an s3:// prefix: set TRITTER_LAKE"
+            )
+        options = self.storage_options
+        scheme, _, address = options.get("aws_endpoint_url", "").rpartition("://")
+        return pafs.S3FileSystem(
+            access_key=options.get("aws_access_key_id"),
+            secret_key=options.get("aws_secret_access_key"),
+            session_token=options.get("aws_session_token"),
+            region=options.get("aws_region"),
+            endpoint_override=address or None,
+            scheme=scheme or "https",
+        )

@@ -106,7 +106,9 @@ class Lake:
         self._create(table, schema, list(partition))
         content = ContentHash()
         filesystem = self.location.filesystem(table)
-        batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
+        batches: Iterable[pa.RecordBatch] = (
+            rows.to_batches() if isinstance(rows, pa.Table) else rows
+        )
         writer = _PartitionWriter(filesystem, schema, partition, table)
         try:
             for batch in batches:
@@ -151,7 +153,7 @@ class Lake:
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
             try:
                 self._open(table).create_write_transaction(
-                    actions,
+                    [*actions],
                     "overwrite",
                     schema,
                     partition_by=list(partition),

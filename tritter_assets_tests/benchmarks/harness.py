@@ -20,7 +20,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tritter_assets.contracts.source import SdistOrigin
 from tritter_assets.record import document_id
+from tritter_assets.settings import load_settings
+from tritter_assets.sources.loader import LoaderContext
+from tritter_assets.sources.sdist import SdistLoader
 
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".bench"
@@ -116,17 +120,50 @@ def _rows() -> Iterator[dict[str, str]]:
                 }
 
 
-_EXTRA_PACKAGES = ("ansible", "django", "astropy", "uv", "matplotlib", "sympy", "scipy", "pandas")
+_FURTHER = (
+    SdistOrigin(
+        package="sympy",
+        version="1.14.0",
+        sha256="d3d3fe8df1e5a0b42f0e7bdf50541697dbe7d23746e894990c030e2b05e72517",
+    ),
+    SdistOrigin(
+        package="uv",
+        version="0.13.9",
+        sha256="dd6f4f93ddf8a668c73f0945f3638444b2140a4e15a3912067493fc6335543e4",
+    ),
+    SdistOrigin(
+        package="pandas",
+        version="3.1.1",
+        sha256="05fed3e3b7c99b226f160e29d7d6cb7ef39638c758cbfe42b3f24ba34f04b859",
+    ),
+    SdistOrigin(
+        package="scipy",
+        version="1.18.1",
+        sha256="52c4b7422442aba924d03ad4019852b08a92e64ea187b933135687bfe2747307",
+    ),
+    SdistOrigin(
+        package="django",
+        version="6.1.3",
+        sha256="b5d2d9e35295065d13b1927b3f19a59bd119f737aa6299def14ccca1ae3c8c0d",
+    ),
+    SdistOrigin(
+        package="astropy",
+        version="8.0.2",
+        sha256="e6af35823099ad6a40b57dbe5ff845f577374ea131925c9fa4b49eeab06c5310",
+    ),
+    SdistOrigin(
+        package="ansible",
+        version="14.5.0",
+        sha256="daeafe730cb2cf82ebe1a1a30960dcdfc0d624c497eb96d57d81713ec19ef19f",
+    ),
+)
+"""Beside the starter contracts, so that the corpus is larger than any one of them."""
 
 
 def _archives() -> Iterator[tuple[str, Path]]:
-    from tritter_assets.contracts.source import SdistOrigin
-    from tritter_assets.settings import load_settings
-    from tritter_assets_tests.benchmarks.sdists import fetch_newest, fetch_pinned
-
+    """Yields (package, archive): every sdist of the starter contracts whole, then further ones."""
     catalog = load_settings(ROOT, {}).catalog()
-    for contract in catalog.active_sources():
-        if isinstance(contract.origin, SdistOrigin):
-            yield contract.origin.package, fetch_pinned(contract.origin, CACHE)
-    for package in _EXTRA_PACKAGES:
-        yield package, fetch_newest(package, CACHE)
+    starter = [c.origin for c in catalog.active_sources() if isinstance(c.origin, SdistOrigin)]
+    context = LoaderContext(cache=CACHE, project_root=ROOT)
+    for origin in (*starter, *_FURTHER):
+        yield origin.package, SdistLoader().fetch(origin, context)

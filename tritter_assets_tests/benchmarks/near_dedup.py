@@ -2,7 +2,8 @@
 
     python -m tritter_assets_tests.benchmarks.near_dedup [CORPUS.parquet]
 
-The corpus (columns id, repo, path, language, content) comes from the argument, or else from the harness.
+The corpus (columns id, repo, path, language, content) comes from the argument, or else from the
+harness.
 Both sides start from text in memory and end with duplicate pairs: 256 hashes, word 5-grams,
 Jaccard 0.7. Ours: shingles, sketches, 42 x 6 bands, join, exact verification. datasketch: regex
 words, Python sets of 5-grams, xxh32, update_batch, MinHashLSH at 0.7, pairs of its queries whose

@@ -1,0 +1,171 @@
+"""One whole graph, from contracts to papers, on the small corpus; then again, then changed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from tritter_assets.definitions import build_definitions
+from tritter_assets.defs.freshness import Status
+from tritter_assets.defs.plan import plan_assets
+from tritter_assets.lake import Lake
+from tritter_assets.settings import Settings
+from tritter_assets_tests.corpus import AUTHOR_EMAIL, AWS_KEY, FORGETTABLE_OWNER
+from tritter_assets_tests.defs.project import make_settings, run_sources
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, instance: dg.DagsterInstance) -> Settings:
+    """The small project with everything materialised."""
+    settings = make_settings(tmp_path_factory.mktemp("whole") / "project")
+    run_sources(settings, instance)
+    job = build_definitions(settings).resolve_job_def("build_downstream")
+    assert job.execute_in_process(instance=instance).success
+    return settings
+
+
+@pytest.fixture(scope="module")
+def lake(settings: Settings) -> Lake:
+    return settings.lake()
+
+
+def _verdict(lake: Lake, path: str) -> list[tuple[str, str]]:
+    ids = lake.scan("raw/small_code").filter(pl.col("path") == path).select("id").collect()["id"]
+    rows = lake.scan("verdicts/small_code").filter(pl.col("id").is_in(ids.implode())).collect()
+    return [(row["action"], row["reason"]) for row in rows.iter_rows(named=True)]
+
+
+def test_planted_licences_are_found_out(lake: Lake) -> None:
+    assert ("drop", "license_not_admitted") in _verdict(lake, "tools/a.py")  # declared GPL
+    assert ("drop", "license_not_admitted") in _verdict(lake, "tools/b.py")  # only in the header
+    assert ("drop", "license_not_admitted") in _verdict(lake, "w.rs")
+    assert ("drop", "license_not_admitted") in _verdict(lake, "n.py")
+    assert any(reason == "license_unknown" for _, reason in _verdict(lake, "x.py"))
+    assert ("drop", "evaluation_split") in _verdict(lake, "held_back.py")
+
+
+def test_generated_and_data_files_are_dropped(lake: Lake) -> None:
+    for path in ("schema_pb2.py", "bundle.min.js", "package-lock.json"):
+        assert any(action == "drop" for action, _ in _verdict(lake, path)), path
+
+
+def test_secrets_and_addresses_are_redacted(lake: Lake) -> None:
+    assert ("redact", "secret") in _verdict(lake, "deploy.py")
+    assert ("redact", "email_address") in _verdict(lake, "contact.py")
+    text = "\n".join(lake.scan("filtered/small_code").select("content").collect()["content"])
+    assert AWS_KEY not in text
+    assert AUTHOR_EMAIL not in text
+    verdicts = lake.scan("verdicts/small_code").select("evidence").collect()["evidence"]
+    assert not any(AWS_KEY in evidence for evidence in verdicts)
+
+
+def test_duplicates_go_to_the_source_of_lower_priority(lake: Lake) -> None:
+    exact = lake.scan("dedup/exact_index").collect()
+    assert set(exact.filter(pl.col("action") == "drop")["source"]) == {"small_mirror"}
+    near = lake.scan("dedup/near_index").filter(pl.col("action") == "drop").collect()
+    assert near.height >= 1
+    mixed = set(lake.scan("mix/phase1_base").select("id").collect()["id"])
+    dropped = set(exact.filter(pl.col("action") == "drop")["id"]) | set(near["id"])
+    assert not mixed & dropped
+
+
+def test_every_phase_trains_and_learns(settings: Settings, lake: Lake) -> None:
+    artifacts = settings.artifacts(lake)
+    for phase in settings.catalog().mixes:
+        facts = artifacts.facts(f"model/{phase}")
+        assert facts["heldout_loss_after"] < facts["heldout_loss_before"], phase
+    assert artifacts.facts("model/phase1_base")["heldout_loss_before"] < math.log(512) * 1.2
+
+
+def test_exports_and_papers_are_there(settings: Settings, lake: Lake) -> None:
+    artifacts = settings.artifacts(lake)
+    assert {"model.safetensors", "config.json"} <= set(artifacts.list("export/safetensors"))
+    assert any(name.endswith(".gguf") for name in artifacts.list("export/gguf"))
+    for report in ("license_audit", "notice", "croissant", "spdx_bom", "eu_summary", "funnel"):
+        names = artifacts.list(f"compliance/{report}")
+        assert any(name.endswith(".html") for name in names), report
+        for name in names:
+            if name.endswith(".json"):
+                json.loads(artifacts.open_local(f"compliance/{report}", name).read_text())
+
+
+def test_nothing_is_stale_and_running_again_recomputes_nothing(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert {item.status for item in plan_assets(settings)} == {Status.FRESH}
+    lake = settings.lake()
+    before = {key: lake.table_version(key) for key in ("mix/phase1_base", "dedup/near_index")}
+    job = build_definitions(settings).resolve_job_def("build_downstream")
+    assert job.execute_in_process(instance=instance).success
+    assert {key: lake.table_version(key) for key in before} == before
+
+
+def test_metadata_says_what_a_person_asks(settings: Settings, instance: dg.DagsterInstance) -> None:
+    event = instance.get_latest_materialization_event(dg.AssetKey(["filtered", "small_code"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert {"tritter/licences", "dagster/column_lineage", "dagster/partition_row_count"} <= set(
+        metadata
+    )
+    mix = instance.get_latest_materialization_event(dg.AssetKey(["mix", "phase1_base"]))
+    assert mix is not None
+    assert mix.asset_materialization is not None
+    assert "data:image/png;base64" in str(mix.asset_materialization.metadata["tritter/plot"].value)
+    tags = mix.asset_materialization.tags or {}
+    state = settings.lake().state("mix/phase1_base")
+    assert state is not None
+    assert tags["dagster/data_version"] == state.data_version
+
+
+def test_a_token_leads_back_to_its_document(settings: Settings, lake: Lake) -> None:
+    from tritter_assets.lineage.explain import explain
+
+    sequence = lake.scan("packed/phase1_base_64").select("id").sort("id").head(1).collect().item()
+    found = explain(lake, f"packed/phase1_base_64:{sequence}@3", settings.catalog()).as_dict()
+    text = json.dumps(found, default=str)
+    for word in ("license", "verdict", "revision", "small_code", "model/phase1_base"):
+        assert word in text, word
+
+
+def test_z_forgetting_an_owner_reaches_everything(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Runs last in this module: it changes the lake."""
+    from tritter_assets.lineage.forget import prove_absence, request_removal
+
+    lake = settings.lake()
+    covered = lake.scan("filtered/small_code").filter(pl.col("owner") == FORGETTABLE_OWNER)
+    assert covered.collect().height >= 3
+    report = request_removal(
+        lake, "owner", FORGETTABLE_OWNER, "asked by mail", "2026-11-24T06:00:00Z"
+    )
+    assert report.num_documents >= 3
+    assert not prove_absence(lake, settings.catalog()).passed
+    run_sources(settings, instance)
+    groups = [f"g{number:02d}_{name}" for number, name in
+              ((5, "dedup"), (6, "functions"), (7, "synthetic"), (8, "mixes"), (9, "packing"))]
+    definitions = build_definitions(settings)
+    keys = dg.AssetSelection.groups(*groups).resolve(definitions.resolve_asset_graph())
+    job = definitions.resolve_job_def("build_downstream")
+    result = job.execute_in_process(instance=instance, asset_selection=list(keys))
+    assert result.success
+    proof = prove_absence(lake, settings.catalog())
+    assert proof.passed, proof.problems
+    assert lake.scan("filtered/small_code").filter(
+        pl.col("owner") == FORGETTABLE_OWNER
+    ).collect().is_empty()

@@ -1,0 +1,124 @@
+"""The same lake on S3, spoken to a moto server, with the credentials of dagster-aws."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.settings import load_settings
+from tritter_assets_tests.corpus import write_project
+from tritter_assets_tests.lake.test_table import MADE_FROM, SCHEMA, batch
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
+    "TRITTER_LAKE": "s3://tritter-lake/one",
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A moto server in a process of its own: in a thread it would share the client's GIL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    _wait_until_open(port)
+    client = boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_bucket(Bucket="tritter-lake")
+    yield address
+    server.kill()
+    server.wait()
+
+
+def _wait_until_open(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("the moto server did not start")
+
+
+def test_one_setting_puts_the_lake_on_s3(endpoint: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    settings = load_settings(project, ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint})
+    lake = settings.lake()
+    for shard in ("000", "001", "000"):
+        lake.write(
+            "raw/x",
+            [batch(shard, [f"{shard}-a", f"{shard}-b"])],
+            SCHEMA,
+            fingerprint=MADE_FROM,
+            partition={"shard": shard},
+        )
+    assert lake.scan("raw/x").collect().height == 4
+    assert sum(b.num_rows for b in lake.batches("raw/x", partition={"shard": "001"})) == 2
+    assert lake.is_fresh("raw/x", MADE_FROM, {"shard": "000"})
+    assert not lake.exists("raw/y")
+
+
+def test_artifacts_on_s3_come_back_through_the_cache(endpoint: str, tmp_path: Path) -> None:
+    options = {
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+        "aws_region": "us-east-1",
+        "aws_endpoint_url": endpoint,
+        "aws_allow_http": "true",
+        "aws_conditional_put": "etag",
+    }
+    store = ArtifactStore(Lake.at("s3://tritter-lake/two", options), cache=tmp_path / "cache")
+    source = tmp_path / "file.bin"
+    source.write_bytes(b"0123456789" * 1000)
+    store.put("export/x", {"file.bin": source}, fingerprint=MADE_FROM)
+    assert store.open_local("export/x", "file.bin").read_bytes() == source.read_bytes()
+
+
+def test_dagster_aws_credentials_open_the_lake(endpoint: str, tmp_path: Path) -> None:
+    from tritter_assets.defs.resources import build_lake_resource
+
+    project = write_project(tmp_path)
+    settings = load_settings(project, ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint})
+    lake = build_lake_resource(settings).open()
+    assert lake.location.storage_options["aws_endpoint_url"] == endpoint
+    lake.write("via_dagster", [batch("0", ["a"])], SCHEMA, fingerprint=MADE_FROM)
+    assert lake.scan("via_dagster").collect()["id"].to_list() == ["a"]
+
+
+def test_a_source_goes_from_upstream_to_signatures_on_s3(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dagster as dg
+
+    from tritter_assets.definitions import build_definitions
+
+    monkeypatch.chdir(tmp_path)
+    project = write_project(tmp_path, num_shards=1)
+    environment = ENVIRONMENT | {
+        "AWS_ENDPOINT_URL": endpoint,
+        "TRITTER_LAKE": "s3://tritter-lake/graph",
+    }
+    settings = load_settings(project, environment)
+    job = build_definitions(settings).resolve_job_def("ingest_small_mirror")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, partition_key="000")
+    assert result.success
+    assert settings.lake().scan("signatures/small_mirror").collect().height == 3
