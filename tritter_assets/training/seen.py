@@ -20,10 +20,9 @@ from pathlib import Path
 import polars as pl
 
 from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.training.ancestry import PHASES, SEEN_FILE, model_table
 from tritter_assets.training.order import SequenceOrder
 from tritter_assets.training.sequences import TRAIN, SequenceStore
-
-SEEN_FILE = "seen_documents.parquet"
 
 _KEY = ["phase", "doc_id", "table", "source", "shard"]
 
@@ -62,8 +61,6 @@ def write_seen(own: pl.DataFrame, parent: Path | None, path: Path) -> int:
 
 def checkpoints_that_saw(lake: Lake, doc_ids: Iterable[str]) -> dict[str, pl.DataFrame]:
     """Returns, by checkpoint table, the rows of the given documents in its seen documents."""
-    from tritter_assets.training.train import PHASES, model_table
-
     wanted = sorted(set(doc_ids))
     store = ArtifactStore(lake)
     found = {}

@@ -21,13 +21,19 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tritter_assets.contracts.profile import TrainingRecipe
-from tritter_assets.errors import ContractViolation, MissingProvenance
+from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import ArtifactStore, Lake, fingerprint_of
+from tritter_assets.training.ancestry import (
+    PHASES,
+    SEEN_FILE,
+    Ancestry,
+    model_table,
+    read_ancestry,
+)
 from tritter_assets.training.loop import (
     Progress,
     RunResult,
@@ -57,21 +63,14 @@ from tritter_assets.training.objective import (
 from tritter_assets.training.optimizer import BETA_1, BETA_2, EPSILON, FINAL_RATE
 from tritter_assets.training.order import SequenceOrder
 from tritter_assets.training.planner import require_fit
-from tritter_assets.training.seen import SEEN_FILE, documents_read, write_seen
+from tritter_assets.training.seen import documents_read, write_seen
 from tritter_assets.training.sequences import TRAIN, SequenceStore, open_sequences
-from tritter_assets.training.vocabulary import (
-    TOKENIZER_FILE,
-    TOKENIZER_TABLE,
-    Vocabulary,
-    read_vocabulary,
-)
 
 if TYPE_CHECKING:
     import torch
 
 STAGE_VERSION = "1"
 
-PHASES = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
 LOG_FILE = "training_log.json"
 
 TRAINING_ENVIRONMENT: Mapping[str, str] = {
@@ -86,8 +85,6 @@ TRAINING_ENVIRONMENT: Mapping[str, str] = {
     "HF_HUB_OFFLINE": "1",
 }
 """Environment that a process launched to train should have; changes speed, not results."""
-
-_LIBRARIES = ("torch", "transformers", "safetensors", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,11 +126,6 @@ def code_version(recipe: TrainingRecipe) -> str:
         dataclasses.asdict(recipe), dict(MASTERS_QUANTIZATION), BETA_1, BETA_2, EPSILON, FINAL_RATE
     )
     return f"{STAGE_VERSION}.{digest}"
-
-
-def model_table(phase: str) -> str:
-    """Returns the name of a phase's checkpoint table."""
-    return f"model/{phase}"
 
 
 def train_phase(
@@ -198,7 +190,7 @@ def train_phase(
     if memory_budget_bytes is not None:
         require_fit(recipe, context, packed=packed, budget_bytes=memory_budget_bytes)
     store = artifacts or ArtifactStore(lake, cache=work_dir / "artifacts")
-    lineage = _lineage(lake, store, phase, packed_table, parent)
+    lineage = read_ancestry(lake, store, phase, packed_table, parent)
     sequences = open_sequences(lake, packed_table, lineage.facts["packed_data_version"], work_dir)
     order = SequenceOrder(
         data_version=lineage.facts["packed_data_version"],
@@ -268,64 +260,7 @@ def train_phase(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Lineage:
-    facts: dict[str, Any]
-    vocabulary: Vocabulary
-    parent_files: Mapping[str, Path]
-
-
-def _lineage(
-    lake: Lake, store: ArtifactStore, phase: str, packed_table: str, parent: str | None
-) -> _Lineage:
-    packed_state = lake.state(packed_table)
-    if packed_state is None:
-        raise MissingProvenance(f"{packed_table} is not in the lake: materialise it first")
-    if not lake.exists(TOKENIZER_TABLE):
-        raise MissingProvenance(
-            "the lake has no tokenizer, so a checkpoint could not say what its token ids mean: "
-            "materialise the asset 'tokenizer' first"
-        )
-    vocabulary = read_vocabulary(store.open_local(TOKENIZER_TABLE, TOKENIZER_FILE))
-    mix = lake.state(f"mix/{phase}")
-    facts: dict[str, Any] = {
-        "phase": phase,
-        "packed_table": packed_table,
-        "packed_data_version": packed_state.data_version,
-        "mix_table": None if mix is None else mix.table,
-        "mix_data_version": None if mix is None else mix.data_version,
-        "tokenizer_sha256": vocabulary.sha256,
-        "parent": None,
-        "parent_data_version": None,
-        "ancestry": [],
-        "library_versions": {name: version(name) for name in _LIBRARIES},
-    }
-    if parent is None:
-        if phase == ALIGNMENT_PHASE:
-            raise ContractViolation(f"{phase} compares a model with its parent, and none was given")
-        return _Lineage(facts, vocabulary, {})
-    table = parent if parent.startswith("model/") else model_table(parent)
-    parent_state = lake.state(table)
-    if parent_state is None:
-        raise MissingProvenance(f"the parent {table} is not in the lake: materialise it first")
-    parent_facts = store.facts(table)
-    if parent_facts["tokenizer_sha256"] != vocabulary.sha256:
-        raise ContractViolation(
-            f"{table} was trained with another tokenizer "
-            f"({parent_facts['tokenizer_sha256'][:12]}, now {vocabulary.sha256[:12]}): "
-            "materialise it again"
-        )
-    facts["parent"] = table
-    facts["parent_data_version"] = parent_state.data_version
-    known = ("phase", "packed_table", "packed_data_version", "mix_data_version", "order", "steps")
-    own = {"table": table, "data_version": parent_state.data_version}
-    own |= {name: parent_facts.get(name) for name in known}
-    facts["ancestry"] = [*parent_facts.get("ancestry", []), own]
-    names = (MASTERS_FILE, CONFIG_FILE, SEEN_FILE)
-    return _Lineage(facts, vocabulary, {name: store.open_local(table, name) for name in names})
-
-
-def _start_model(recipe: TrainingRecipe, context: int, lineage: _Lineage) -> torch.nn.Module:
+def _start_model(recipe: TrainingRecipe, context: int, lineage: Ancestry) -> torch.nn.Module:
     if lineage.vocabulary.num_tokens > recipe.vocab_size:
         raise ContractViolation(
             f"the tokenizer uses {lineage.vocabulary.num_tokens} ids and the recipe's vocab_size "

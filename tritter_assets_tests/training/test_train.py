@@ -11,7 +11,8 @@ import pytest
 
 from tritter_assets.errors import ContractViolation, MissingProvenance, TrainingFailed
 from tritter_assets.lake import ArtifactStore, Lake, fingerprint_of
-from tritter_assets.training.seen import SEEN_FILE, checkpoints_that_saw
+from tritter_assets.training.ancestry import SEEN_FILE
+from tritter_assets.training.seen import checkpoints_that_saw
 from tritter_assets.training.train import LOG_FILE, code_version, train_phase
 from tritter_assets_tests.training.rows import RECIPE, put_packed, put_tokenizer
 
