@@ -31,6 +31,8 @@ def raw_stage(contract: SourceContract, base: Platform) -> Stage:
             cache=step.platform.settings.cache,
             project_root=step.platform.settings.project_root,
             fingerprint=step.fingerprint,
+            # The rest of the limit is for the writer, the reader and the policy.
+            memory_limit_bytes=step.catalog.profile.memory_limit_bytes // 4,
         )
 
     def upstream_digest(platform: Platform, shard: str) -> str:

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from tritter_assets.contracts.mix import Mix
 from tritter_assets.contracts.profile import Profile
+from tritter_assets.dedup.index import INDEXES
 from tritter_assets.dedup.survivors import require_current
 from tritter_assets.errors import ContractViolation, MixInfeasible
 from tritter_assets.lake import Lake, fingerprint_of
@@ -125,7 +126,7 @@ def input_tables(mix: Mix, catalog: Catalog) -> tuple[str, ...]:
     tables |= filtered
     tables |= {table.replace("filtered/", "verdicts/", 1) for table in filtered}
     tables |= {f"mix/{phase}" for phase in mix.replayed_phases}
-    return tuple(sorted({*tables, "dedup/exact_index", "dedup/near_index"}))
+    return tuple(sorted({*tables, *INDEXES}))
 
 
 def choose_rows(lake: Lake, mix: Mix, *, catalog: Catalog) -> tuple[pl.DataFrame, MixReport]:
