@@ -86,7 +86,8 @@ def refresh(
     context: dg.AssetExecutionContext,
 ) -> str:
     """Makes one partition if it is not fresh and returns its data version."""
-    status = graph.status(platform, stage, shard)
+    before = platform.frozen()
+    status = graph.status(before, stage, shard)
     started = time.perf_counter()
     metadata: dict[str, Any] = {"tritter/recomputed": status is not Status.FRESH}
     name = stage.key if shard is None else f"{stage.key}[{shard}]"
@@ -97,9 +98,9 @@ def refresh(
             platform=platform,
             key=stage.key,
             shard=shard,
-            fingerprint=graph.fingerprint(platform, stage, shard),
-            shard_fingerprint=lambda inner: graph.inner_fingerprint(platform, stage, inner),
-            expected_fingerprint=lambda key: graph.fingerprint(platform, graph.stages[key], None),
+            fingerprint=graph.fingerprint(before, stage, shard),
+            shard_fingerprint=lambda inner: graph.inner_fingerprint(before, stage, inner),
+            expected_fingerprint=lambda key: graph.fingerprint(before, graph.stages[key], None),
             context=context,
         )
         metadata |= report_metadata(stage.work(step))

@@ -29,9 +29,8 @@ def plan_assets(settings: Settings) -> list[PlannedAsset]:
     A partition downstream of one that must be made is listed as stale as well, since its input's
     data version is not known yet.
     """
-    platform = Platform.open(settings)
-    graph = build_graph(platform)
-    return list(plan_graph(platform, graph))
+    platform = Platform.open(settings).frozen()
+    return list(plan_graph(platform, build_graph(platform)))
 
 
 def plan_graph(platform: Platform, graph: Graph) -> Iterator[PlannedAsset]:

@@ -8,7 +8,7 @@ version and its inputs' data versions. Dagster shows the same versions; it does 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +49,10 @@ class Platform:
     def open(cls, settings: Settings) -> Platform:
         """Opens the contracts and the lake of the settings."""
         return cls(settings=settings, catalog=settings.catalog(), lake=settings.lake())
+
+    def frozen(self) -> Platform:
+        """The same platform over a lake that is seen once; for planning, not for work."""
+        return replace(self, lake=self.lake.snapshot())
 
     @property
     def artifacts(self) -> ArtifactStore:
