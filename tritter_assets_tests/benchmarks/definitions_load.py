@@ -76,6 +76,7 @@ def _project(folder: Path) -> Path:
     shutil.copytree(ROOT / "data_contracts", folder / "data_contracts")
     catalog = load_settings(ROOT, {}).catalog()
     usable = [c for c in catalog.sources.values() if c.refusal is None]
+    usable.sort(key=lambda contract: "starter" not in contract.profiles)
     sources = folder / "data_contracts" / "sources"
     for contract in usable[NUM_SOURCES:]:
         (sources / contract.file.name).unlink()
