@@ -59,6 +59,8 @@ def _drive(settings: Settings, json_path: str | None) -> int:
     failed: list[str] = []
     if sources:
         begun = time.perf_counter()
+        with dg.DagsterInstance.get():
+            pass  # makes the instance's databases before several workers would at once
         failed = _run_sources(settings, sources)
         timings["sources"] = time.perf_counter() - begun
     downstream_failed = False

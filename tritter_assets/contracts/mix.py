@@ -312,9 +312,7 @@ class _Parser:
         longest = entry.get("max_tokens")
         if longest is not None:
             longest = int(self._number((*where, "max_tokens"), longest, 1, 2**40))
-        return Selector(
-            **lists, min_quality=quality, max_tokens=longest, replay_of=replay_of
-        )
+        return Selector(**lists, min_quality=quality, max_tokens=longest, replay_of=replay_of)
 
     # -- fields ----------------------------------------------------------------------------------
 

@@ -31,7 +31,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from tritter_assets.dedup.bands import (
@@ -201,6 +200,8 @@ class _Update:
         with tempfile.TemporaryDirectory(prefix="tritter-bands-") as folder:
             num_fresh = self._spill_fresh_bands(plan.changed, Path(folder))
             if num_fresh:
+                import pyarrow.dataset as pads  # brings pandas: not at every load
+
                 fresh = pads.dataset(folder, format="parquet")
                 held = [self._lake.dataset(NEAR_BANDS)] if self._lake.exists(NEAR_BANDS) else []
                 candidates = candidate_pairs(

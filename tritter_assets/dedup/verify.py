@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from tritter_assets.dedup.kernel import kernels
 from tritter_assets.dedup.text_arrays import ShingleSets, shingle_sets
@@ -38,6 +37,7 @@ class Verified:
 
 def lake_reader(lake: Lake) -> Reader:
     """Returns a reader of `filtered/<source>` for places with columns id, source, shard."""
+    import pyarrow.dataset as pads  # brings pandas: not at every load of the definitions
 
     def read(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
         for (source, shard), wanted in places.group_by(["source", "shard"], maintain_order=True):

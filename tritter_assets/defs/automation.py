@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ import dagster as dg
 SENSOR_NAME = "refresh_what_changed"
 
 
+@cache
 def refresh_condition() -> dg.AutomationCondition:
     """Requests an asset when an input's data version or its own code version changed.
 

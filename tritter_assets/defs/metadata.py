@@ -14,11 +14,19 @@ import pyarrow as pa
 from tritter_assets.lake import Lake, PartitionState
 
 _MAX_LICENSES = 20
+_SCHEMAS: dict[int, dg.TableSchema] = {}
+"""By identity: schemas are module constants, and hashing one costs as much as describing it."""
 _MAX_LINEAGE_INPUTS = 24
 
 
 def table_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Describes an Arrow schema for the catalogue."""
+    """Describes an Arrow schema for the catalogue; one description for all assets that share it."""
+    if id(schema) not in _SCHEMAS:
+        _SCHEMAS[id(schema)] = _describe(schema)
+    return _SCHEMAS[id(schema)]
+
+
+def _describe(schema: pa.Schema) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(

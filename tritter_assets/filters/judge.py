@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
@@ -358,7 +359,13 @@ def code_version(contract: SourceContract | None, policy: Policy, profile: Profi
         sorted(contract.languages) if contract else [],
         sorted(contract.tags) if contract else [],
         contract.id if contract else "",
-        [(name, metadata.version(name)) for name in _DECIDING_PACKAGES],
+        _package_versions(),
         [benchmark_identity(path) for path in benchmark_files(settings, contract)],
     )
     return f"{PASS_VERSION}.{digest}"
+
+
+@cache
+def _package_versions() -> list[tuple[str, str]]:
+    """Versions of the packages whose rules decide; read once, each costs a millisecond."""
+    return [(name, metadata.version(name)) for name in _DECIDING_PACKAGES]

@@ -81,10 +81,10 @@ class TokenizerReport:
 
 def code_version(*, phases: Sequence[str], vocab_size: int) -> str:
     """Returns the version of everything but data that decides the tokenizer."""
-    import tokenizers
+    from importlib import metadata
 
     digest = fingerprint_of(
-        tokenizers.__version__,
+        metadata.version("tokenizers"),
         sorted(phases),
         vocab_size,
         SAMPLE_BYTES,

@@ -17,17 +17,12 @@ FILLED_BY_INGEST = frozenset(
 )  # fmt: skip
 
 
-def _loader_schema() -> dict[str, pl.DataType]:
-    empty = pl.from_arrow(DOCUMENT_SCHEMA.empty_table())
-    assert isinstance(empty, pl.DataFrame)
-    return {
-        name: kind
-        for name, kind in zip(empty.columns, empty.dtypes, strict=True)
-        if name not in FILLED_BY_INGEST
-    }
-
-
-LOADER_SCHEMA: dict[str, pl.DataType] = _loader_schema()
+LOADER_SCHEMA: dict[str, pl.DataType] = {
+    # Not through an empty frame: that conversion brings pandas into every load.
+    name: kind
+    for name, kind in pl.Schema(DOCUMENT_SCHEMA).items()
+    if name not in FILLED_BY_INGEST
+}
 """Columns that a loader may fill, with their Polars types."""
 
 

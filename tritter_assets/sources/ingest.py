@@ -236,13 +236,7 @@ def _complete(frame: pl.DataFrame, source: str, shard: str) -> pl.DataFrame:
     return frame.select(columns)
 
 
-def _empty_frame() -> pl.DataFrame:
-    frame = pl.from_arrow(DOCUMENT_SCHEMA.empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-_EMPTY = _empty_frame()
+_EMPTY = pl.DataFrame(schema=pl.Schema(DOCUMENT_SCHEMA))
 
 
 def _identified(frame: pl.DataFrame) -> pl.DataFrame:

@@ -102,8 +102,9 @@ def test_a_refused_source_cannot_be_materialised() -> None:
     job = definitions.resolve_implicit_job_def_def_for_assets([key])
     assert job is not None
     with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, asset_selection=[key],
-                                        raise_on_error=False)
+        result = job.execute_in_process(
+            instance=instance, asset_selection=[key], raise_on_error=False
+        )
     assert not result.success
     failure = next(e for e in result.all_events if e.is_step_failure)
     assert "LicenseRefused" in str(failure.event_specific_data)

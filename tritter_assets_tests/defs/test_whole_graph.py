@@ -166,8 +166,16 @@ def test_z_forgetting_an_owner_reaches_everything(
     assert report.num_documents >= 3
     assert not prove_absence(lake, settings.catalog()).passed
     run_sources(settings, instance)
-    groups = [f"g{number:02d}_{name}" for number, name in
-              ((5, "dedup"), (6, "functions"), (7, "synthetic"), (8, "mixes"), (9, "packing"))]
+    groups = [
+        f"g{number:02d}_{name}"
+        for number, name in (
+            (5, "dedup"),
+            (6, "functions"),
+            (7, "synthetic"),
+            (8, "mixes"),
+            (9, "packing"),
+        )
+    ]
     definitions = build_definitions(settings)
     keys = dg.AssetSelection.groups(*groups).resolve(definitions.resolve_asset_graph())
     job = definitions.resolve_job_def("build_downstream")
@@ -175,6 +183,9 @@ def test_z_forgetting_an_owner_reaches_everything(
     assert result.success
     proof = prove_absence(lake, settings.catalog())
     assert proof.passed, proof.problems
-    assert lake.scan("filtered/small_code").filter(
-        pl.col("owner") == FORGETTABLE_OWNER
-    ).collect().is_empty()
+    assert (
+        lake.scan("filtered/small_code")
+        .filter(pl.col("owner") == FORGETTABLE_OWNER)
+        .collect()
+        .is_empty()
+    )
