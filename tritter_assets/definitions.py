@@ -15,7 +15,7 @@ from tritter_assets.defs.automation import build_automation_sensor
 from tritter_assets.defs.build import build_asset
 from tritter_assets.defs.graph import build_graph
 from tritter_assets.defs.progress import progress_logger
-from tritter_assets.defs.resources import build_lake_resource
+from tritter_assets.defs.resources import LakeResource
 from tritter_assets.defs.schedules import build_jobs, build_schedules
 from tritter_assets.defs.sensors import build_removal_sensor
 from tritter_assets.defs.sources import broken_asset, refused_asset
@@ -58,9 +58,18 @@ def _build(settings: Settings) -> dg.Definitions:
         jobs=jobs,
         schedules=build_schedules(base),
         sensors=[build_automation_sensor(), build_removal_sensor(base, graph, jobs)],
-        resources={"lake": build_lake_resource(settings)},
+        resources={"lake": lake_resource(settings)},
         loggers={"console": progress_logger},
         # A step costs 12-30 ms in process against 3.4 CPU seconds in a process of its own;
         # heavy work starts its own process through Pipes.
         executor=dg.in_process_executor,
     )
+
+
+def lake_resource(settings: Settings) -> LakeResource:
+    """Returns the lake of the settings; dagster-aws is imported only for one on S3."""
+    if settings.lake_root.startswith(("s3://", "s3a://")):
+        from tritter_assets.defs.s3_resource import build_s3_lake_resource
+
+        return build_s3_lake_resource(settings)
+    return LakeResource(root=settings.lake_root)

@@ -184,7 +184,7 @@ def no_source_wiped_out_check() -> StageCheck:
 
     def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
         from tritter_assets.dedup.stats import retention_by_source
-        from tritter_assets.defs.dedup import signed_shards
+        from tritter_assets.defs.shards import signed_shards
 
         del shards
         kept = retention_by_source(platform.lake, signed_shards(platform))

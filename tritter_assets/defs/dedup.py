@@ -7,9 +7,10 @@ from typing import Any
 
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.dedup import exact, near, semantic, signatures
-from tritter_assets.dedup.index import INDEX_SCHEMA, ShardInput
+from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.defs.checks import no_source_wiped_out_check
 from tritter_assets.defs.plots import dedup_plot
+from tritter_assets.defs.shards import signed_shards
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 
@@ -104,16 +105,6 @@ def index_stages(base: Platform) -> Iterable[Stage]:
         update_semantic,
         # It looks only at what the other two indexes keep.
         further=("dedup/exact_index", "dedup/near_index"),
-    )
-
-
-def signed_shards(platform: Platform) -> tuple[ShardInput, ...]:
-    """The shards of active sources that have signatures, with each source's priority."""
-    return tuple(
-        ShardInput(source=contract.id, shard=shard, priority=contract.priority)
-        for contract in platform.catalog.active_sources()
-        for shard in contract.shards
-        if platform.lake.state(f"signatures/{contract.id}", {"shard": shard}) is not None
     )
 
 

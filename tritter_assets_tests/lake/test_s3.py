@@ -93,11 +93,11 @@ def test_artifacts_on_s3_come_back_through_the_cache(endpoint: str, tmp_path: Pa
 
 
 def test_dagster_aws_credentials_open_the_lake(endpoint: str, tmp_path: Path) -> None:
-    from tritter_assets.defs.resources import build_lake_resource
+    from tritter_assets.definitions import lake_resource
 
     project = write_project(tmp_path)
     settings = load_settings(project, ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint})
-    lake = build_lake_resource(settings).open()
+    lake = lake_resource(settings).open()
     assert lake.location.storage_options["aws_endpoint_url"] == endpoint
     lake.write("via_dagster", [batch("0", ["a"])], SCHEMA, fingerprint=MADE_FROM)
     assert lake.scan("via_dagster").collect()["id"].to_list() == ["a"]

@@ -140,7 +140,8 @@ def rows():
     yield batch("000", ["x"])
     yield batch("000", ["y"])
     os.kill(os.getpid(), signal.SIGKILL)
-Lake.at(sys.argv[1]).write("raw/x", rows(), SCHEMA, fingerprint=MADE_FROM, partition={"shard": "000"})
+lake = Lake.at(sys.argv[1])
+lake.write("raw/x", rows(), SCHEMA, fingerprint=MADE_FROM, partition={"shard": "000"})
 """
 
 
