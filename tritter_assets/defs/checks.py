@@ -10,9 +10,11 @@ import math
 from collections.abc import Sequence
 
 import polars as pl
+import pyarrow as pa
 
 from tritter_assets.contracts.quality import check_table
 from tritter_assets.contracts.source import SourceContract
+from tritter_assets.contracts.table import TableContract
 from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck
 from tritter_assets.errors import TritterError
 from tritter_assets.verdict import Stage
@@ -47,6 +49,27 @@ def quality_check(contract: SourceContract) -> StageCheck:
         name="contract_quality",
         description=f"Quality rules of {contract.file.name}: "
         + "; ".join(rule.name for rule in contract.quality),
+        evaluate=evaluate,
+    )
+
+
+def table_contract_check(contract: TableContract, table: str, schema: pa.Schema) -> StageCheck:
+    """The rules of the contract of our own table: columns, required values, closed enums."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        rows = _rows(platform, table, shards)
+        failed = [
+            result.message for result in check_table(rows, contract.quality) if not result.passed
+        ]
+        failed += contract.differences(schema)
+        return CheckOutcome(
+            passed=not failed,
+            facts={"rules": len(contract.quality), "failed": failed[:_EXAMPLES]},
+        )
+
+    return StageCheck(
+        name="table_contract",
+        description=f"Columns and quality rules of {contract.file.name}.",
         evaluate=evaluate,
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.contracts.source import SourceContract
+from tritter_assets.defs.checks import table_contract_check
 from tritter_assets.defs.compliance import compliance_stages
 from tritter_assets.defs.dedup import index_stages, signatures_stage
 from tritter_assets.defs.export import export_stages
@@ -22,7 +25,7 @@ def build_graph(base: Platform) -> Graph:
     stages: dict[str, Stage] = {}
 
     def add(*found: Stage) -> None:
-        stages.update({stage.key: stage for stage in found})
+        stages.update({stage.key: _with_table_contract(stage, base.catalog) for stage in found})
 
     for contract in usable_sources(base.catalog):
         add(
@@ -44,6 +47,15 @@ def build_graph(base: Platform) -> Graph:
     if models:
         add(*export_stages(base, models[-1]))
     return Graph(stages=stages)
+
+
+def _with_table_contract(stage: Stage, catalog: Catalog) -> Stage:
+    """Adds the check that is made from `data_contracts/tables`."""
+    contract = catalog.table_contract(stage.key)
+    if contract is None or stage.schema is None:
+        return stage
+    check = table_contract_check(contract, stage.key, stage.schema)
+    return replace(stage, checks=(*stage.checks, check))
 
 
 def usable_sources(catalog: Catalog) -> list[SourceContract]:

@@ -15,7 +15,12 @@ from tritter_assets.defs.freshness import Status
 from tritter_assets.defs.plan import plan_assets
 from tritter_assets.lake import Lake
 from tritter_assets.settings import Settings
-from tritter_assets_tests.corpus import AUTHOR_EMAIL, AWS_KEY, FORGETTABLE_OWNER
+from tritter_assets_tests.corpus import (
+    AUTHOR_EMAIL,
+    AWS_KEY,
+    FORGETTABLE_OWNER,
+    REPOSITORY,
+)
 from tritter_assets_tests.defs.project import make_settings, run_sources
 
 pytestmark = pytest.mark.timeout(300)
@@ -148,6 +153,20 @@ def test_a_token_leads_back_to_its_document(settings: Settings, lake: Lake) -> N
     text = json.dumps(found, default=str)
     for word in ("license", "verdict", "revision", "small_code", "model/phase1_base"):
         assert word in text, word
+
+
+def test_the_notebook_runs_over_the_lake(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITTER_PROJECT", str(settings.project_root))
+    for variable in ("TRITTER_LAKE", "TRITTER_PROFILE", "TRITTER_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    notebook = json.loads((REPOSITORY / "notebooks" / "lake.ipynb").read_text())
+    names: dict[str, object] = {}
+    cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    for cell in cells:
+        exec(compile(cell, "lake.ipynb", "exec"), names)
+    assert len(cells) >= 6
 
 
 def test_z_forgetting_an_owner_reaches_everything(
