@@ -66,8 +66,12 @@ def _nightly(source: str, shards: tuple[str, ...]) -> dg.ScheduleDefinition:
         description="Requests every shard; those whose upstream is unchanged stay as they are.",
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        del context
+        night = context.scheduled_execution_time.date().isoformat()
         for shard in shards:
-            yield dg.RunRequest(partition_key=shard, tags={"tritter/nightly": "true"})
+            yield dg.RunRequest(
+                run_key=f"{night}-{source}-{shard}",
+                partition_key=shard,
+                tags={"tritter/nightly": "true"},
+            )
 
     return nightly
