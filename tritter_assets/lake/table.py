@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -112,9 +112,7 @@ class Lake:
         self._create(table, schema, list(partition))
         content = ContentHash()
         filesystem = self.location.filesystem(table)
-        batches: Iterable[pa.RecordBatch] = (
-            rows.to_batches() if isinstance(rows, pa.Table) else rows
-        )
+        batches = cast(pa.Table, rows).to_batches() if isinstance(rows, pa.Table) else rows
         writer = _PartitionWriter(filesystem, schema, partition, table)
         try:
             for batch in batches:

@@ -66,10 +66,13 @@ def test_a_request_file_asks_only_for_the_shards_that_hold_the_rows(tmp_path: Pa
 
 def test_the_nightly_schedule_asks_for_every_shard(tmp_path: Path) -> None:
     settings = make_settings(tmp_path / "project", num_shards=3)
-    schedule = build_definitions(settings).resolve_schedule_def("nightly_small_code")
+    definitions = build_definitions(settings)
+    schedule = definitions.resolve_schedule_def("nightly_small_code")
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(
-            instance=instance, scheduled_execution_time=datetime(2026, 11, 24, 2, tzinfo=UTC)
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 11, 24, 2, tzinfo=UTC),
+            repository_def=definitions.get_repository_def(),
         )
         data = schedule.evaluate_tick(context)
     assert [request.partition_key for request in data.run_requests or []] == ["000", "001", "002"]
