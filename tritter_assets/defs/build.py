@@ -33,7 +33,9 @@ def build_asset(stage: Stage, graph: Graph, base: Platform) -> dg.AssetsDefiniti
 
     static: dict[str, Any] = dict(stage.facts)
     if stage.schema is not None:
-        static["dagster/column_schema"] = table_schema(stage.schema)
+        static["dagster/column_schema"] = table_schema(
+            stage.schema, base.catalog.table_contract(stage.key)
+        )
 
     @dg.asset(
         key=asset_key(stage.key),
@@ -148,7 +150,10 @@ def _closing_metadata(
         if picture:
             metadata["tritter/plot"] = dg.MetadataValue.md(picture)
     if shards:
-        metadata["tritter/shards"] = ", ".join(shards)
+        states = [platform.lake.state(stage.key, {"shard": shard}) for shard in stage.shards]
+        made = [state for state in states if state is not None]
+        metadata["dagster/row_count"] = sum(state.num_rows for state in made)
+        metadata["tritter/shards_made"] = f"{len(made)} of {len(stage.shards)}"
     return metadata
 
 
@@ -161,7 +166,11 @@ def _check_result(
         check_name=check.name,
         passed=outcome.passed,
         severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-        metadata={key: _as_metadata(value) for key, value in outcome.facts.items()},
+        metadata={
+            key: _as_metadata(value)
+            for key, value in outcome.facts.items()
+            if value not in ([], {})
+        },
     )
 
 

@@ -11,27 +11,33 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 
+from tritter_assets.contracts.table import TableContract
 from tritter_assets.lake import Lake, PartitionState
 
 _MAX_LICENSES = 20
-_SCHEMAS: dict[int, dg.TableSchema] = {}
+_SHOWN_ELSEWHERE = frozenset({"source", "shard", "num_rows", "licenses", "data_version"})
+"""Report fields that the licence table, the row count and the versions already show."""
+_SCHEMAS: dict[tuple[int, str], dg.TableSchema] = {}
 """By identity: schemas are module constants, and hashing one costs as much as describing it."""
 _MAX_LINEAGE_INPUTS = 24
 
 
-def table_schema(schema: pa.Schema) -> dg.TableSchema:
+def table_schema(schema: pa.Schema, contract: TableContract | None) -> dg.TableSchema:
     """Describes an Arrow schema for the catalogue; one description for all assets that share it."""
-    if id(schema) not in _SCHEMAS:
-        _SCHEMAS[id(schema)] = _describe(schema)
-    return _SCHEMAS[id(schema)]
+    key = (id(schema), contract.id if contract is not None else "")
+    if key not in _SCHEMAS:
+        columns = contract.columns if contract is not None else ()
+        _SCHEMAS[key] = _describe(schema, {c.name: c.description for c in columns})
+    return _SCHEMAS[key]
 
 
-def _describe(schema: pa.Schema) -> dg.TableSchema:
+def _describe(schema: pa.Schema, descriptions: Mapping[str, str]) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=field.name,
                 type=str(field.type),
+                description=descriptions.get(field.name) or None,
                 constraints=dg.TableColumnConstraints(nullable=field.nullable),
             )
             for field in schema
@@ -64,13 +70,14 @@ def column_lineage(
 def report_metadata(report: Any) -> dict[str, Any]:
     """Turns a room's report (a dataclass or a mapping) into metadata, one entry per field."""
     fields = _plain(report) if report is not None else {}
-    entries = {f"tritter/{name}": _metadata_value(value) for name, value in fields.items()}
-    return {name: entry for name, entry in entries.items() if entry is not None}
+    return {
+        f"tritter/{name}": _metadata_value(value)
+        for name, value in fields.items()
+        if name not in _SHOWN_ELSEWHERE and value not in (None, "", [], {})
+    }
 
 
 def _metadata_value(value: Any) -> Any:
-    if value is None:
-        return None
     if isinstance(value, bool | int | float | str):
         return value
     return dg.MetadataValue.json(json.loads(json.dumps(_plain(value), default=str)))
@@ -117,13 +124,15 @@ def license_counts(
         .sort(["rows", "license_concluded"], descending=[True, False])
         .collect()
     )
-    lines = ["| licence concluded | rows |" + (" bytes |" if size else ""), "|---|---|"]
+    if counts.is_empty():
+        return {}
+    lines = ["| license concluded | rows |" + (" bytes |" if size else ""), "|---|---|"]
     lines[1] += "---|" if size else ""
     lines += [
         "| " + " | ".join(str(cell) for cell in row) + " |"
         for row in counts.head(_MAX_LICENSES).iter_rows()
     ]
     return {
-        "tritter/licences": dg.MetadataValue.md("\n".join(lines)),
-        "tritter/num_licences": counts.height,
+        "tritter/licenses": dg.MetadataValue.md("\n".join(lines)),
+        "tritter/num_licenses": counts.height,
     }

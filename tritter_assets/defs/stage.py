@@ -33,8 +33,8 @@ class Group(StrEnum):
     MIXES = "g08_mixes"
     PACKING = "g09_packing"
     TRAINING = "g10_training"
-    EXPORT = "g11_export"
-    COMPLIANCE = "g12_compliance"
+    COMPLIANCE = "g11_compliance"
+    EXPORT = "g12_export"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ class Lake:
         self._create(table, schema, list(partition))
         content = ContentHash()
         filesystem = self.location.filesystem(table)
-        batches = cast(pa.Table, rows).to_batches() if isinstance(rows, pa.Table) else rows
+        batches = cast("pa.Table", rows).to_batches() if isinstance(rows, pa.Table) else rows
         writer = _PartitionWriter(filesystem, schema, partition, table)
         try:
             for batch in batches:

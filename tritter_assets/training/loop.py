@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import torch
 
 EVALUATIONS_PER_RUN = 6
+MIN_STEPS_BETWEEN_EVALUATIONS = 30
+"""An evaluation costs about as much as ten steps; short runs are evaluated less often."""
 MAX_STEPS_BETWEEN_EVALUATIONS = 250
 
 Progress = Callable[[int, dict[str, Any]], None]
@@ -150,7 +152,8 @@ class RunResult:
 
 def evaluation_interval(steps: int) -> int:
     """Returns the number of steps between evaluations."""
-    return max(1, min(MAX_STEPS_BETWEEN_EVALUATIONS, -(-steps // EVALUATIONS_PER_RUN)))
+    wanted = -(-steps // EVALUATIONS_PER_RUN)
+    return min(MAX_STEPS_BETWEEN_EVALUATIONS, max(MIN_STEPS_BETWEEN_EVALUATIONS, wanted))
 
 
 def run_steps(

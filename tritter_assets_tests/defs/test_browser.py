@@ -73,7 +73,7 @@ def test_a_filtered_asset_shows_its_licences(tab: Tab, tmp_path: Path) -> None:
     page.goto(tab.base + "/assets/filtered/small_code")
     page.get_by_text("Documents of small code that every filter kept").wait_for()
     tab.shoot(tmp_path / "filtered_small_code.png")
-    counts = page.get_by_role("row").filter(has_text="tritter/licences").locator("table tr")
+    counts = page.get_by_role("row").filter(has_text="tritter/licenses").locator("table tr")
     counts.first.scroll_into_view_if_needed()
     tab.shoot(tmp_path / "filtered_small_code_licences.png")
     cells = [row.locator("th, td").all_inner_texts() for row in counts.all()]

@@ -123,7 +123,7 @@ def test_metadata_says_what_a_person_asks(settings: Settings, instance: dg.Dagst
     assert event is not None
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
-    assert {"tritter/licences", "dagster/column_lineage", "dagster/partition_row_count"} <= set(
+    assert {"tritter/licenses", "dagster/column_lineage", "dagster/partition_row_count"} <= set(
         metadata
     )
     mix = instance.get_latest_materialization_event(dg.AssetKey(["mix", "phase1_base"]))
