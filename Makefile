@@ -31,7 +31,7 @@ dev: $(VENV)/.installed ## open the Dagster UI on the same instance, http://127.
 	@$(BIN)/dagster dev
 
 test: $(VENV)/.installed-dev browser ## set up and run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev ## ruff, pyright and the import rules
 	@$(BIN)/ruff check .

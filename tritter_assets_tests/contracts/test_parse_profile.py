@@ -29,7 +29,7 @@ def test_units_and_recipes() -> None:
         ("phase1_base: [256]", "phase1_bas: [256]", "contexts", "phase1_base"),
         ("phase1_base: [256]", "phase1_base: [x]", "contexts", "tokens"),
         ("num_heads: 4", "num_heads: 5", "architecture.num_heads", "divisor"),
-        ("steps: 150", "step: 150", "training.phase1_base.step", "steps"),
+        ("steps: 240", "step: 240", "training.phase1_base.step", "steps"),
         ("phase1_base: 3_000_000", "phase1_base: many", "mix_tokens", "number"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_filtered_asset_shows_its_licences(tab: Tab, tmp_path: Path) -> None:
     counts.first.scroll_into_view_if_needed()
     tab.shoot(tmp_path / "filtered_small_code_licences.png")
     cells = [row.locator("th, td").all_inner_texts() for row in counts.all()]
-    assert [cell.strip() for cell in cells[0]] == ["licence concluded", "rows", "bytes"]
+    assert [cell.strip() for cell in cells[0]] == ["license concluded", "rows", "bytes"]
     licences = {row[0].strip(): int(row[1]) for row in cells[1:]}
     assert {"MIT", "Apache-2.0"} <= set(licences)
     assert not any("GPL" in name or "NC" in name for name in licences)
