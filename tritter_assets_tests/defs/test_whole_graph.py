@@ -67,6 +67,14 @@ def test_generated_and_data_files_are_dropped(lake: Lake) -> None:
         assert any(action == "drop" for action, _ in _verdict(lake, path)), path
 
 
+def test_contamination_is_found(lake: Lake) -> None:
+    assert ("drop", "benchmark_overlap") in _verdict(lake, "answers.py")
+    ids = lake.scan("filtered/small_code").select("path").collect()["path"]
+    assert "answers.py" not in set(ids)
+    reasons = lake.scan("verdicts/small_code").select("reason").collect()["reason"]
+    assert (reasons == "benchmark_overlap").sum() == 1  # and nothing else is taken for one
+
+
 def test_secrets_and_addresses_are_redacted(lake: Lake) -> None:
     assert ("redact", "secret") in _verdict(lake, "deploy.py")
     assert ("redact", "email_address") in _verdict(lake, "contact.py")
