@@ -266,7 +266,7 @@ def _print_explanation(found: Explanation) -> None:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
-    from tritter_assets.lineage.coverage import read_removals
+    from tritter_assets.lake.removals import read_removals
     from tritter_assets.lineage.forget import affected, preview_removal, request_removal
 
     settings = _settings(arguments)

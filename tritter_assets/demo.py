@@ -16,12 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import IO
 
 import dagster as dg
 import polars as pl
 
 from tritter_assets.compliance.funnel import Funnel, measure_funnel
+from tritter_assets.contracts.mix import PHASES
 from tritter_assets.definitions import build_definitions
 from tritter_assets.defs.freshness import Status
 from tritter_assets.defs.plan import PlannedAsset, plan_assets
@@ -32,7 +35,6 @@ _RUN_CONFIG = {"loggers": {"console": {}}}
 """Chooses the progress logger of the definitions over the framework's own."""
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
-_PHASES = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +138,7 @@ def _run_sources(settings: Settings, sources: Sequence[str]) -> list[str]:
 
 
 def _largest_first(settings: Settings, sources: Sequence[str]) -> list[str]:
-    """Orders sources so that the long ones start early: by shards, then by stored bytes if any."""
+    """Orders sources so that the long ones start early: by stored bytes, else by shards."""
     lake = settings.lake()
     catalog = settings.catalog()
 
@@ -149,9 +151,10 @@ def _largest_first(settings: Settings, sources: Sequence[str]) -> list[str]:
 
 def _work(settings: Settings, orders: IO[str]) -> int:
     """A worker: takes source ids from its standard input, answers on its standard output."""
+    catalog = settings.catalog()
     for line in orders:
         source = line.strip()
-        shards = settings.catalog().sources[source].shards
+        shards = catalog.sources[source].shards
         succeeded = _run_job(
             settings, source_job_name(source), {_RANGE_START: shards[0], _RANGE_END: shards[-1]}
         )
@@ -160,18 +163,18 @@ def _work(settings: Settings, orders: IO[str]) -> int:
     return 0
 
 
-_definitions: dict[str, dg.Definitions] = {}
-
-
 def _run_job(settings: Settings, job: str, tags: dict[str, str]) -> bool:
-    if "defs" not in _definitions:
-        _definitions["defs"] = build_definitions(settings)
-    definition = _definitions["defs"].resolve_job_def(job)
+    definition = _load_definitions(settings.project_root).resolve_job_def(job)
     with dg.DagsterInstance.get() as instance:
         result = definition.execute_in_process(
             instance=instance, tags=tags, run_config=_RUN_CONFIG, raise_on_error=False
         )
     return result.success
+
+
+@lru_cache(maxsize=1)
+def _load_definitions(project_root: Path) -> dg.Definitions:
+    return build_definitions(load_settings(project_root))
 
 
 # -- telling ---------------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ def _summarise(settings: Settings, failed: Sequence[str], timings: dict[str, flo
     print(_license_table(settings))
     print()
     artifacts = settings.artifacts(lake)
-    for phase in _PHASES:
+    for phase in PHASES:
         if lake.exists(f"model/{phase}"):
             facts = artifacts.facts(f"model/{phase}")
             print(
@@ -235,7 +238,7 @@ def _license_table(settings: Settings) -> str:
     lake = settings.lake()
     frames = [
         lake.scan(f"mix/{phase}").select("license_concluded", "estimated_tokens", "epochs")
-        for phase in _PHASES
+        for phase in PHASES
         if lake.exists(f"mix/{phase}")
     ]
     if not frames:

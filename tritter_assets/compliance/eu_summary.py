@@ -28,7 +28,7 @@ from tritter_assets.compliance.report import ReportSummary, as_json, markdown_ta
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.contracts.source import FileOrigin
 from tritter_assets.lake import Lake
-from tritter_assets.lineage.coverage import read_removals
+from tritter_assets.lake.removals import read_removals
 from tritter_assets.record import HUMAN, Modality
 from tritter_assets.verdict import Stage
 

@@ -4,11 +4,11 @@ No postponed annotations in this module: Dagster reads those of the asset body a
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
+from tritter_assets.defs.automation import refresh_condition
 from tritter_assets.defs.freshness import Graph, Status, inner_partition
 from tritter_assets.defs.metadata import (
     column_lineage,
@@ -29,8 +29,6 @@ def asset_key(key: str) -> dg.AssetKey:
 
 def build_asset(stage: Stage, graph: Graph, base: Platform) -> dg.AssetsDefinition:
     """Returns the asset of a stage."""
-    from tritter_assets.defs.automation import refresh_condition
-
     static: dict[str, Any] = dict(stage.facts)
     if stage.schema is not None:
         static["dagster/column_schema"] = table_schema(
@@ -89,7 +87,7 @@ def refresh(
 ) -> str:
     """Makes one partition if it is not fresh and returns its data version."""
     before = platform.frozen()
-    status = graph.status(before, stage, shard)
+    status, fingerprint = graph.assess(before, stage, shard)
     started = time.perf_counter()
     metadata: dict[str, Any] = {"tritter/recomputed": status is not Status.FRESH}
     name = stage.key if shard is None else f"{stage.key}[{shard}]"
@@ -100,7 +98,7 @@ def refresh(
             platform=platform,
             key=stage.key,
             shard=shard,
-            fingerprint=graph.fingerprint(before, stage, shard),
+            fingerprint=fingerprint,
             shard_fingerprint=lambda inner: graph.inner_fingerprint(before, stage, inner),
             expected_fingerprint=lambda key: graph.fingerprint(before, graph.stages[key], None),
             context=context,
@@ -178,21 +176,3 @@ def _as_metadata(value: Any) -> Any:
     if isinstance(value, bool | int | float | str):
         return value
     return dg.MetadataValue.json(value)
-
-
-def walk(graph: Graph) -> Iterator[Stage]:
-    """Yields stages so that every stage comes after its inputs."""
-    done: set[str] = set()
-
-    def visit(stage: Stage) -> Iterator[Stage]:
-        if stage.key in done:
-            return
-        done.add(stage.key)
-        for dep in stage.deps:
-            upstream = graph.stages.get(dep)
-            if upstream is not None:
-                yield from visit(upstream)
-        yield stage
-
-    for stage in graph.stages.values():
-        yield from visit(stage)

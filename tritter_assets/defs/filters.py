@@ -15,8 +15,9 @@ from tritter_assets.defs.checks import (
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake import fingerprint_of
+from tritter_assets.lake.removals import read_removals
 from tritter_assets.record import DOCUMENT_SCHEMA
-from tritter_assets.removal import REMOVALS_TABLE, covered_by
+from tritter_assets.removal import covered_by
 from tritter_assets.verdict import VERDICT_SCHEMA
 
 _KEYS_OF_REMOVAL = (
@@ -43,14 +44,14 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
             contract=contract,
             policy=step.catalog.policy,
             profile=step.catalog.profile,
-            removals=removals(step.platform),
+            removals=read_removals(step.lake),
             fingerprint=step.fingerprint,
             cache=step.platform.settings.cache,
         )
 
     def removed_here(platform: Platform, shard: str | None) -> str:
         """Only requests that cover rows of this shard make it stale."""
-        requests = removals(platform)
+        requests = read_removals(platform.lake)
         table = f"raw/{contract.id}"
         if requests.is_empty() or not platform.lake.exists(table):
             return ""
@@ -102,13 +103,6 @@ def filtered_stage(contract: SourceContract, base: Platform) -> Stage:
         checks=(license_gate_check(f"filtered/{contract.id}"),),
         automated=_active(contract, base),
     )
-
-
-def removals(platform: Platform) -> pl.DataFrame:
-    """Reads the removal requests; an empty frame when there are none."""
-    if not platform.lake.exists(REMOVALS_TABLE):
-        return pl.DataFrame(schema={"request": pl.String, "kind": pl.String, "value": pl.String})
-    return platform.lake.scan(REMOVALS_TABLE).collect()
 
 
 def _active(contract: SourceContract, base: Platform) -> bool:

@@ -76,8 +76,9 @@ class Graph:
                 versions[key] = _version(platform.lake.state(key, {"shard": inner.shard}))
         return fingerprint_of(stage.key, stage.code_version, versions)
 
-    def status(self, platform: Platform, stage: Stage, shard: str | None) -> Status:
-        """Compares the stored fingerprint with the expected one."""
+    def assess(self, platform: Platform, stage: Stage, shard: str | None) -> tuple[Status, str]:
+        """Compares the stored fingerprint with the expected one, and returns that one as well."""
+        expected = self.fingerprint(platform, stage, shard)
         lake = platform.lake
         if stage.inner_shards is not None:
             found = [
@@ -89,10 +90,14 @@ class Graph:
             ]
             for status in (Status.STALE, Status.MISSING):
                 if status in found:
-                    return status
-            return Status.FRESH if lake.exists(stage.key) else Status.MISSING
+                    return status, expected
+            return (Status.FRESH if lake.exists(stage.key) else Status.MISSING), expected
         state = lake.state(stage.key, {"shard": shard} if shard is not None else {})
-        return _compare(state, self.fingerprint(platform, stage, shard))
+        return _compare(state, expected), expected
+
+    def status(self, platform: Platform, stage: Stage, shard: str | None) -> Status:
+        """Says whether a partition is what its inputs now ask for."""
+        return self.assess(platform, stage, shard)[0]
 
 
 def inner_partition(inner: ShardInput) -> dict[str, str]:

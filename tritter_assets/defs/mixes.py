@@ -7,9 +7,9 @@ from typing import Any
 
 from tritter_assets.dedup.index import INDEXES
 from tritter_assets.defs.checks import license_gate_check, mix_feasible_check
-from tritter_assets.defs.filters import removals
 from tritter_assets.defs.plots import mix_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
+from tritter_assets.lake.removals import read_removals
 from tritter_assets.mixes import build
 
 
@@ -51,5 +51,5 @@ def _build(phase: str) -> Any:
 
 def removal_version(platform: Platform) -> str:
     """Names the removal requests that are in force."""
-    requests = removals(platform)
+    requests = read_removals(platform.lake)
     return "" if requests.is_empty() else ",".join(sorted(requests["request"]))

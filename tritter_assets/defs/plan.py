@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tritter_assets.defs.build import walk
 from tritter_assets.defs.freshness import Graph, Status
 from tritter_assets.defs.graph import build_graph
 from tritter_assets.defs.stage import Platform, Stage
@@ -47,7 +46,7 @@ def plan_graph(platform: Platform, graph: Graph) -> Iterator[PlannedAsset]:
 def active_stages(platform: Platform, graph: Graph) -> Iterator[Stage]:
     """Yields the stages of active sources and everything global, inputs before consumers."""
     active = {contract.id for contract in platform.catalog.active_sources()}
-    for stage in walk(graph):
+    for stage in _walk(graph):
         if not stage.shards or stage.key.rsplit("/", 1)[-1] in active:
             yield stage
 
@@ -79,3 +78,21 @@ def _plan(
         Status.STALE: "code version or an input's data version changed",
     }
     return PlannedAsset(stage.key, shard, status.value, reasons[status])
+
+
+def _walk(graph: Graph) -> Iterator[Stage]:
+    """Yields stages so that every stage comes after its inputs."""
+    done: set[str] = set()
+
+    def visit(stage: Stage) -> Iterator[Stage]:
+        if stage.key in done:
+            return
+        done.add(stage.key)
+        for dep in stage.deps:
+            upstream = graph.stages.get(dep)
+            if upstream is not None:
+                yield from visit(upstream)
+        yield stage
+
+    for stage in graph.stages.values():
+        yield from visit(stage)

@@ -11,7 +11,7 @@ import dagster as dg
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.contracts.yaml_file import ContractProblem
 from tritter_assets.defs.build import asset_key
-from tritter_assets.defs.checks import license_gate_check, quality_check
+from tritter_assets.defs.checks import quality_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.errors import ContractViolation, LicenseRefused
 from tritter_assets.record import DOCUMENT_SCHEMA
@@ -178,13 +178,3 @@ def _problem_table(problems: Sequence[ContractProblem]) -> str:
 
 def _safe(name: str) -> str:
     return "".join(c if c.isalnum() or c == "_" else "_" for c in Path(name).stem)
-
-
-__all__ = [
-    "broken_asset",
-    "license_gate_check",
-    "raw_stage",
-    "refused_asset",
-    "source_facts",
-    "source_tags",
-]

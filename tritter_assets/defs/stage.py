@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.dedup.index import ShardInput
-from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.lake import ArtifactStore, Lake, LakeSnapshot
 from tritter_assets.settings import Settings
 
 
@@ -52,7 +52,7 @@ class Platform:
 
     def frozen(self) -> Platform:
         """The same platform over a lake that is seen once; for planning, not for work."""
-        return replace(self, lake=self.lake.snapshot())
+        return replace(self, lake=LakeSnapshot(self.lake.location))
 
     @property
     def artifacts(self) -> ArtifactStore:

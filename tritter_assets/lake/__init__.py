@@ -3,6 +3,7 @@
 from tritter_assets.lake.artifacts import Artifact, ArtifactStore
 from tritter_assets.lake.fingerprint import fingerprint_of
 from tritter_assets.lake.location import LakeLocation
+from tritter_assets.lake.snapshot import LakeSnapshot
 from tritter_assets.lake.table import Lake, PartitionState
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "ArtifactStore",
     "Lake",
     "LakeLocation",
+    "LakeSnapshot",
     "PartitionState",
     "fingerprint_of",
 ]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from tritter_assets.errors import ContractViolation, LakeCorruption
@@ -32,19 +30,14 @@ from tritter_assets.lake.fingerprint import (
     to_transaction_version,
 )
 from tritter_assets.lake.location import LakeLocation
+from tritter_assets.lake.partition_writer import PartitionWriter
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
 
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9_.\-]+")
-_NO_PARTITION: Mapping[str, str] = {}
+NO_PARTITION: Mapping[str, str] = {}
 _COMMIT_ATTEMPTS = 8
-
-ROW_GROUP_BYTES = 32 << 20
-"""Uncompressed bytes gathered before a row group is written: the writer's memory bound."""
-
-FILE_BYTES = 256 << 20
-"""Compressed bytes after which a new data file is begun."""
 
 READ_BATCH_ROWS = 1024
 """Rows per batch when reading; at the corpus median of 5 KB a row that is 5 MB."""
@@ -78,10 +71,6 @@ class Lake:
     def _options(self) -> dict[str, str] | None:
         return dict(self.location.storage_options) or None
 
-    def snapshot(self) -> LakeSnapshot:
-        """Returns a view for planning, which opens each table once."""
-        return LakeSnapshot(self.location)
-
     # -- writing ---------------------------------------------------------------------------------
 
     def write(
@@ -91,7 +80,7 @@ class Lake:
         schema: pa.Schema,
         *,
         fingerprint: str,
-        partition: Mapping[str, str] = _NO_PARTITION,
+        partition: Mapping[str, str] = NO_PARTITION,
         commit_metadata: Mapping[str, Any] | None = None,
     ) -> PartitionState:
         """Replaces one partition (or, without `partition`, the whole table) in one commit.
@@ -113,7 +102,7 @@ class Lake:
         content = ContentHash()
         filesystem = self.location.filesystem(table)
         batches = cast("pa.Table", rows).to_batches() if isinstance(rows, pa.Table) else rows
-        writer = _PartitionWriter(filesystem, schema, partition, table)
+        writer = PartitionWriter(filesystem, schema, partition, table)
         try:
             for batch in batches:
                 for conformed in writer.conform(batch):
@@ -201,7 +190,7 @@ class Lake:
         return DeltaTable.is_deltatable(self.location.uri(table), self._options)
 
     def state(
-        self, table: str, partition: Mapping[str, str] = _NO_PARTITION
+        self, table: str, partition: Mapping[str, str] = NO_PARTITION
     ) -> PartitionState | None:
         """Returns the state of a partition, or None when it was never written."""
         if not self.exists(table):
@@ -229,7 +218,7 @@ class Lake:
         return found
 
     def is_fresh(
-        self, table: str, fingerprint: str, partition: Mapping[str, str] = _NO_PARTITION
+        self, table: str, fingerprint: str, partition: Mapping[str, str] = NO_PARTITION
     ) -> bool:
         """True when the partition was made from exactly what `fingerprint` stands for."""
         state = self.state(table, partition)
@@ -243,7 +232,7 @@ class Lake:
         self,
         table: str,
         data_version: str,
-        partition: Mapping[str, str] = _NO_PARTITION,
+        partition: Mapping[str, str] = NO_PARTITION,
         *,
         limit: int = 200,
     ) -> int | None:
@@ -290,7 +279,7 @@ class Lake:
         self,
         table: str,
         *,
-        partition: Mapping[str, str] = _NO_PARTITION,
+        partition: Mapping[str, str] = NO_PARTITION,
         columns: list[str] | None = None,
         batch_rows: int = READ_BATCH_ROWS,
     ) -> Iterator[pa.RecordBatch]:
@@ -329,40 +318,6 @@ class Lake:
                 )
 
 
-class LakeSnapshot(Lake):
-    """A lake seen once: every table is opened at most once and stays at that version.
-
-    For planners, which ask for the same states many times; never for writing.
-    """
-
-    def __init__(self, location: LakeLocation) -> None:
-        super().__init__(location)
-        self._tables: dict[str, DeltaTable | None] = {}
-        self._states: dict[tuple[str, tuple[tuple[str, str], ...]], PartitionState | None] = {}
-
-    def exists(self, table: str) -> bool:
-        """True when the table existed when it was first asked for."""
-        if table not in self._tables:
-            self._tables[table] = super()._open(table) if super().exists(table) else None
-        return self._tables[table] is not None
-
-    def state(
-        self, table: str, partition: Mapping[str, str] = _NO_PARTITION
-    ) -> PartitionState | None:
-        """Returns the state of a partition when it was first asked for."""
-        key = (table, tuple(sorted(partition.items())))
-        if key not in self._states:
-            self._states[key] = super().state(table, partition)
-        return self._states[key]
-
-    def _open(self, table: str, version: int | None = None) -> DeltaTable:
-        if version is None and self.exists(table):
-            found = self._tables[table]
-            assert found is not None
-            return found
-        return super()._open(table, version)
-
-
 def _application_id(partition: Mapping[str, str]) -> str:
     return "/".join(f"{column}={value}" for column, value in partition.items()) or "table"
 
@@ -392,117 +347,3 @@ def _state_of(
         data_version=from_transaction_version(data),
         table_version=opened.version(),
     )
-
-
-class _PartitionWriter:
-    """Gathers batches into row groups and row groups into Parquet files of one partition."""
-
-    def __init__(
-        self, filesystem: Any, schema: pa.Schema, partition: Mapping[str, str], table: str
-    ) -> None:
-        self._filesystem = filesystem
-        self._schema = schema
-        self._partition = dict(partition)
-        self._table = table
-        self._stored = pa.schema([f for f in schema if f.name not in partition])
-        self._folder = "/".join(f"{c}={v}" for c, v in partition.items())
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_bytes = 0
-        self._sink: Any = None
-        self._writer: pq.ParquetWriter | None = None
-        self._path = ""
-        self._file_rows = 0
-        self._ids: tuple[str, str] | None = None
-        self._actions: list[AddAction] = []
-
-    def conform(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """Casts a batch to the schema and checks its partition values."""
-        missing = [name for name in self._schema.names if name not in batch.schema.names]
-        if missing:
-            raise ContractViolation(f"{self._table}: rows lack the columns {missing}")
-        try:
-            cast = pa.Table.from_batches([batch]).select(self._schema.names).cast(self._schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-            raise ContractViolation(f"{self._table}: rows do not fit the schema: {error}") from None
-        for field in self._schema:
-            if not field.nullable and cast.column(field.name).null_count:
-                raise ContractViolation(
-                    f"{self._table}: column {field.name!r} is required and holds a null"
-                )
-        for column, value in self._partition.items():
-            found = cast.column(column).unique().to_pylist()
-            if found not in ([value], []):
-                raise ContractViolation(
-                    f"{self._table}: rows of partition {column}={value!r} carry {found[:3]}"
-                )
-        yield from cast.combine_chunks().to_batches()
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Takes a conformed batch; writes a row group when enough is gathered."""
-        self._pending.append(batch)
-        self._pending_bytes += batch.nbytes
-        if self._pending_bytes >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        rows = pa.Table.from_batches(self._pending).select(self._stored.names)
-        self._pending, self._pending_bytes = [], 0
-        if self._writer is None:
-            name = f"part-{uuid.uuid4()}.parquet"
-            self._path = f"{self._folder}/{name}" if self._folder else name
-            if self._folder:
-                self._filesystem.create_dir(self._folder, recursive=True)
-            self._sink = self._filesystem.open_output_stream(self._path)
-            self._writer = pq.ParquetWriter(
-                self._sink, self._stored, compression="zstd", compression_level=3
-            )
-        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-        self._file_rows += rows.num_rows
-        if "id" in rows.schema.names:
-            bounds = pl.Series(rows.column("id"))
-            low, high = str(bounds.min()), str(bounds.max())
-            old = self._ids
-            self._ids = (low, high) if old is None else (min(old[0], low), max(old[1], high))
-        if self._sink.tell() >= FILE_BYTES:
-            self._close_file()
-
-    def _close_file(self) -> None:
-        if self._writer is None:
-            return
-        self._writer.close()
-        size_bytes = self._sink.tell()
-        self._sink.close()
-        stats: dict[str, Any] = {"numRecords": self._file_rows}
-        if self._ids is not None:
-            stats |= {"minValues": {"id": self._ids[0]}, "maxValues": {"id": self._ids[1]}}
-        self._actions.append(
-            AddAction(
-                path=self._path,
-                size=size_bytes,
-                partition_values=self._partition,
-                modification_time=int(time.time() * 1000),
-                data_change=True,
-                stats=json.dumps(stats),
-            )
-        )
-        self._writer, self._sink, self._file_rows, self._ids = None, None, 0, None
-
-    def finish(self) -> list[AddAction]:
-        """Writes what is pending and returns the files for the commit."""
-        self._flush()
-        self._close_file()
-        return self._actions
-
-    def abandon(self) -> None:
-        """Removes files of a write that will not be committed."""
-        if self._writer is not None:
-            self._writer.close()
-            self._sink.close()
-            self._filesystem.delete_file(self._path)
-        for action in self._actions:
-            self._filesystem.delete_file(action.path)
-
-
-__all__ = ["Lake", "PartitionState", "TableNotFoundError"]

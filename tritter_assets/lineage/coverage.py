@@ -21,7 +21,7 @@ import polars as pl
 from tritter_assets.lake import Lake
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
 from tritter_assets.lineage.where import any_of
-from tritter_assets.removal import REMOVAL_SCHEMA, REMOVALS_TABLE, covered_by
+from tritter_assets.removal import covered_by
 
 MIN_COPY_BYTES = 32
 """Shorter contents (empty files, one-line markers) are nobody's expression; they are matched by
@@ -71,15 +71,6 @@ class Coverage:
         """Number of documents by `how`."""
         grouped = self.documents.group_by("how").len().sort("how")
         return {str(how): int(number) for how, number in grouped.iter_rows()}
-
-
-def read_removals(lake: Lake) -> pl.DataFrame:
-    """Returns the removal requests, sorted by request; empty when there are none."""
-    if not lake.exists(REMOVALS_TABLE):
-        empty = pl.from_arrow(REMOVAL_SCHEMA.empty_table())
-        assert isinstance(empty, pl.DataFrame)
-        return empty
-    return lake.scan(REMOVALS_TABLE).sort("request").collect()
 
 
 def coverage(lake: Lake, removals: pl.DataFrame) -> Coverage:

@@ -24,12 +24,12 @@ import pyarrow as pa
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake.removals import read_removals
 from tritter_assets.lineage.checkpoints import Exposure, exposures
 from tritter_assets.lineage.coverage import (
     Coverage,
     coverage,
     near_mates,
-    read_removals,
 )
 from tritter_assets.lineage.inventory import tables_under
 from tritter_assets.lineage.where import Location, locate

@@ -27,8 +27,9 @@ import polars as pl
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
+from tritter_assets.lake.removals import read_removals
 from tritter_assets.licensing.admit import admit_frame
-from tritter_assets.removal import REMOVAL_SCHEMA, REMOVALS_TABLE, covered_by
+from tritter_assets.removal import covered_by
 from tritter_assets.verdict import Action
 
 if TYPE_CHECKING:
@@ -99,15 +100,6 @@ class Gated:
         """Returns the number of rows held back for each reason."""
         counts = self.excluded.group_by("reason").len().sort("reason")
         return dict(counts.iter_rows())
-
-
-def read_removals(lake: Lake) -> pl.DataFrame:
-    """Returns the removal requests; none when nobody ever asked."""
-    if lake.exists(REMOVALS_TABLE):
-        return lake.scan(REMOVALS_TABLE).collect()
-    empty = pl.from_arrow(REMOVAL_SCHEMA.empty_table())
-    assert isinstance(empty, pl.DataFrame)
-    return empty
 
 
 def admitted_rows(lake: Lake, tables: Sequence[str], *, catalog: Catalog) -> Gated:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
-from tritter_assets.mixes.gate import read_removals
+from tritter_assets.lake.removals import read_removals
 from tritter_assets.record import content_sha256
 from tritter_assets.removal import covered_by
 

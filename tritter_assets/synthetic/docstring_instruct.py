@@ -85,14 +85,9 @@ def request_for(language: str, parent: Row) -> str:
 
 def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
     content = parent["content"]
-    if documentation.is_test(parent["qualified_name"]):
-        outcomes["test_function"] += 1
-        return
-    if not documentation.is_request(parent["docstring"]):
-        outcomes["undocumented"] += 1
-        return
-    if content.count("\n") + 1 < MIN_LINES or len(content.encode()) > MAX_RESPONSE_BYTES:
-        outcomes["length"] += 1
+    reason = documentation.refusal(parent, min_lines=MIN_LINES, max_bytes=MAX_RESPONSE_BYTES)
+    if reason is not None:
+        outcomes[reason] += 1
         return
     instruction = request_for(language, parent)
     response = fenced(language, content)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 MIN_LETTERS = 24
 MIN_WORDS = 5
@@ -51,3 +53,15 @@ def is_request(docstring: str | None) -> bool:
 def is_test(qualified_name: str) -> bool:
     """True for test functions: what they say of themselves leans on the tests around them."""
     return _TEST_NAME.search(qualified_name) is not None
+
+
+def refusal(parent: Mapping[str, Any], *, min_lines: int, max_bytes: int) -> str | None:
+    """Says why a function makes no instruction, or None when it may make one."""
+    if is_test(parent["qualified_name"]):
+        return "test_function"
+    if not is_request(parent["docstring"]):
+        return "undocumented"
+    code = parent["content"]
+    if code.count("\n") + 1 < min_lines or len(code.encode()) > max_bytes:
+        return "length"
+    return None

@@ -26,7 +26,7 @@ from tritter_assets.functions.inherit import child_row, made_by_rule
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import Modality
 from tritter_assets.synthetic import docstring_instruct, mutate
-from tritter_assets.synthetic.documentation import is_request, is_test
+from tritter_assets.synthetic.documentation import refusal
 from tritter_assets.synthetic.shards import (
     Row,
     SyntheticReport,
@@ -70,14 +70,9 @@ def generate_mutation_pairs(
 
 def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
     code = parent["content"]
-    if is_test(parent["qualified_name"]):
-        outcomes["test_function"] += 1
-        return
-    if not is_request(parent["docstring"]):
-        outcomes["undocumented"] += 1
-        return
-    if code.count("\n") + 1 < MIN_LINES or len(code.encode()) > MAX_BYTES:
-        outcomes["length"] += 1
+    reason = refusal(parent, min_lines=MIN_LINES, max_bytes=MAX_BYTES)
+    if reason is not None:
+        outcomes[reason] += 1
         return
     made = mutate.mutate(language, code, f"{SEED}:{parent['id']}")
     if made is None:

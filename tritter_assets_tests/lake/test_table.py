@@ -134,8 +134,8 @@ _KILLED = """
 import os, signal, sys
 from tritter_assets.lake import Lake
 from tritter_assets_tests.lake.test_table import SCHEMA, MADE_FROM, batch
-import tritter_assets.lake.table as table
-table.ROW_GROUP_BYTES = 1  # every batch reaches the disk at once
+import tritter_assets.lake.partition_writer as writer
+writer.ROW_GROUP_BYTES = 1  # every batch reaches the disk at once
 def rows():
     yield batch("000", ["x"])
     yield batch("000", ["y"])

@@ -7,7 +7,8 @@ import pytest
 from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import ArtifactStore, Lake
-from tritter_assets.lineage.coverage import coverage, read_removals
+from tritter_assets.lake.removals import read_removals
+from tritter_assets.lineage.coverage import coverage
 from tritter_assets.lineage.forget import affected, marks, prove_absence, request_removal
 from tritter_assets.lineage.where import where
 from tritter_assets.mixes.build import MIX_SCHEMA

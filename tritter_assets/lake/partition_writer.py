@@ -1,0 +1,133 @@
+"""Writes the Parquet files of one partition; nothing here is visible until a commit names them."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+from tritter_assets.errors import ContractViolation
+
+ROW_GROUP_BYTES = 32 << 20
+"""Uncompressed bytes gathered before a row group is written: the writer's memory bound."""
+
+FILE_BYTES = 256 << 20
+"""Compressed bytes after which a new data file is begun."""
+
+
+class PartitionWriter:
+    """Gathers batches into row groups and row groups into Parquet files of one partition."""
+
+    def __init__(
+        self, filesystem: Any, schema: pa.Schema, partition: Mapping[str, str], table: str
+    ) -> None:
+        self._filesystem = filesystem
+        self._schema = schema
+        self._partition = dict(partition)
+        self._table = table
+        self._stored = pa.schema([f for f in schema if f.name not in partition])
+        self._folder = "/".join(f"{c}={v}" for c, v in partition.items())
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = 0
+        self._sink: Any = None
+        self._writer: pq.ParquetWriter | None = None
+        self._path = ""
+        self._file_rows = 0
+        self._ids: tuple[str, str] | None = None
+        self._actions: list[AddAction] = []
+
+    def conform(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Casts a batch to the schema and checks its partition values."""
+        missing = [name for name in self._schema.names if name not in batch.schema.names]
+        if missing:
+            raise ContractViolation(f"{self._table}: rows lack the columns {missing}")
+        try:
+            cast = pa.Table.from_batches([batch]).select(self._schema.names).cast(self._schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+            raise ContractViolation(f"{self._table}: rows do not fit the schema: {error}") from None
+        for field in self._schema:
+            if not field.nullable and cast.column(field.name).null_count:
+                raise ContractViolation(
+                    f"{self._table}: column {field.name!r} is required and holds a null"
+                )
+        for column, value in self._partition.items():
+            found = cast.column(column).unique().to_pylist()
+            if found not in ([value], []):
+                raise ContractViolation(
+                    f"{self._table}: rows of partition {column}={value!r} carry {found[:3]}"
+                )
+        yield from cast.combine_chunks().to_batches()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes a conformed batch; writes a row group when enough is gathered."""
+        self._pending.append(batch)
+        self._pending_bytes += batch.nbytes
+        if self._pending_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        rows = pa.Table.from_batches(self._pending).select(self._stored.names)
+        self._pending, self._pending_bytes = [], 0
+        if self._writer is None:
+            name = f"part-{uuid.uuid4()}.parquet"
+            self._path = f"{self._folder}/{name}" if self._folder else name
+            if self._folder:
+                self._filesystem.create_dir(self._folder, recursive=True)
+            self._sink = self._filesystem.open_output_stream(self._path)
+            self._writer = pq.ParquetWriter(
+                self._sink, self._stored, compression="zstd", compression_level=3
+            )
+        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        self._file_rows += rows.num_rows
+        if "id" in rows.schema.names:
+            bounds = pl.Series(rows.column("id"))
+            low, high = str(bounds.min()), str(bounds.max())
+            old = self._ids
+            self._ids = (low, high) if old is None else (min(old[0], low), max(old[1], high))
+        if self._sink.tell() >= FILE_BYTES:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        size_bytes = self._sink.tell()
+        self._sink.close()
+        stats: dict[str, Any] = {"numRecords": self._file_rows}
+        if self._ids is not None:
+            stats |= {"minValues": {"id": self._ids[0]}, "maxValues": {"id": self._ids[1]}}
+        self._actions.append(
+            AddAction(
+                path=self._path,
+                size=size_bytes,
+                partition_values=self._partition,
+                modification_time=int(time.time() * 1000),
+                data_change=True,
+                stats=json.dumps(stats),
+            )
+        )
+        self._writer, self._sink, self._file_rows, self._ids = None, None, 0, None
+
+    def finish(self) -> list[AddAction]:
+        """Writes what is pending and returns the files for the commit."""
+        self._flush()
+        self._close_file()
+        return self._actions
+
+    def abandon(self) -> None:
+        """Removes files of a write that will not be committed."""
+        if self._writer is not None:
+            self._writer.close()
+            self._sink.close()
+            self._filesystem.delete_file(self._path)
+        for action in self._actions:
+            self._filesystem.delete_file(action.path)
