@@ -2,7 +2,8 @@
 
 ODCS holds what it has words for: `name` (title), `description`, `team` (owner), `tags`, `schema`
 (upstream's columns) and `quality`. Ours stand in `customProperties`: `origin`, `columns`,
-`licence`, `tier`, `priority`, `modality`, `languages`, `profiles`, `shards`, `refusal`.
+`licence`, `tier`, `priority`, `modality`, `languages`, `profiles`, `shards`, `refusal`,
+`row_filter`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from tritter_assets.contracts.fields import FieldReader, did_you_mean
 from tritter_assets.contracts.odcs import LOGICAL_TYPES, owner_of, quality_rules, read_odcs
+from tritter_assets.contracts.row_filter import parse_row_filter
 from tritter_assets.contracts.source import (
     FileOrigin,
     GitOrigin,
@@ -47,7 +49,7 @@ _FORMATS = {
 }
 _OURS = (
     "origin", "columns", "licence", "tier", "priority", "modality", "languages", "profiles",
-    "shards", "refusal",
+    "shards", "refusal", "row_filter",
 )  # fmt: skip
 _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -96,6 +98,12 @@ def parse_source(path: Path) -> SourceContract:
         "file": path,
     }
     _check(file, ours, contract, problems)
+    if ours.has("row_filter"):
+        contract["row_filter"] = parse_row_filter(
+            ours.child("row_filter"),
+            upstream={column.name for column in contract["upstream_schema"]},
+            is_table=_is_table(origin),
+        )
     ours.skip("refusal")
     ours.done()
     if problems or origin is None or licence is None:
@@ -116,6 +124,8 @@ def identity_digest(contract: SourceContract) -> str:
         "languages": contract.languages,
         "num_shards": contract.num_shards,
     }
+    if contract.row_filter is not None:
+        identity["row_filter"] = dataclasses.asdict(contract.row_filter)
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -215,12 +225,15 @@ def _columns(ours: FieldReader, origin: Origin | None) -> dict[str, str]:
             )
         if not isinstance(upstream, str):
             ours.problem("columns", f"{name} holds {upstream!r}", "name an upstream column")
-    is_table = getattr(origin, "file_format", None) in {"parquet", "jsonl", "csv", "arrow"}
     pairs = {"instruction", "chosen"} & set(written)
     from_swh = isinstance(origin, HubOrigin) and origin.content_from == "swh"
-    if is_table and "content" not in written and not pairs and not from_swh:
+    if _is_table(origin) and "content" not in written and not pairs and not from_swh:
         ours.problem("columns", "maps no content", "map content, or instruction and response")
     return {str(name): str(value) for name, value in written.items()}
+
+
+def _is_table(origin: Origin | None) -> bool:
+    return getattr(origin, "file_format", None) in {"parquet", "jsonl", "csv", "arrow"}
 
 
 def _description(odcs: Any) -> str:

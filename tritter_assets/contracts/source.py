@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from tritter_assets.contracts.row_filter import RowFilter
 from tritter_assets.record import HUMAN, NOASSERTION, Modality
 
 
@@ -156,6 +157,8 @@ class SourceContract:
     num_shards: int
     tags: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    row_filter: RowFilter | None = None
+    """Which of upstream's rows are taken; None takes them all."""
     upstream_schema: tuple[SourceColumn, ...] = ()
     quality: tuple[QualityRule, ...] = ()
     file: Path = field(default_factory=Path)

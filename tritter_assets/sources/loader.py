@@ -35,6 +35,7 @@ class SkipReason(StrEnum):
     EMPTY = "empty"
     MALFORMED_ROW = "malformed_row"
     OTHER_SPLIT = "other_split"
+    NOT_SELECTED = "not_selected"
     LINK = "link"
     BLOB_MISSING = "blob_missing"
     BLOB_REFUSED = "blob_refused"
