@@ -3,7 +3,7 @@
 ODCS holds what it has words for: `name` (title), `description`, `team` (owner), `tags`, `schema`
 (upstream's columns) and `quality`. Ours stand in `customProperties`: `origin`, `columns`,
 `licence`, `tier`, `priority`, `modality`, `languages`, `profiles`, `shards`, `refusal`,
-`row_filter`.
+`row_filter`, `upstream`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tritter_assets.contracts.source import (
     SourceColumn,
     SourceContract,
 )
+from tritter_assets.contracts.upstream_claim import read_upstream
 from tritter_assets.contracts.yaml_file import ContractProblem, ContractProblems, YamlFile
 from tritter_assets.record import DOCUMENT_SCHEMA, Modality
 
@@ -49,13 +50,17 @@ _FORMATS = {
 }
 _OURS = (
     "origin", "columns", "licence", "tier", "priority", "modality", "languages", "profiles",
-    "shards", "refusal", "row_filter",
+    "shards", "refusal", "row_filter", "upstream",
 )  # fmt: skip
 _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWNER = re.compile(r"team:[\w\-]+|[^@\s]+@[^@\s]+")
-_WRITTEN_BY_US = frozenset({"id", "source", "shard", "modality", "content_sha256", "content_bytes"})
+_WRITTEN_BY_US = frozenset(
+    {"id", "source", "shard", "modality", "content_sha256", "content_bytes", "license_concluded",
+     "license_method", "license_confidence", "license_evidence", "license_wrapper",
+     "access_terms", "attribution"}
+)  # fmt: skip
 _PROSE = ("claimed", "found", "evidence", "as_of")
 _MAX_SHARDS = 10_000
 
@@ -95,6 +100,7 @@ def parse_source(path: Path) -> SourceContract:
             file, odcs, problems, column_names={up: ours for ours, up in columns.items()}
         ),
         "refusal": refusal,
+        "upstream": read_upstream(ours.child("upstream")) if ours.has("upstream") else None,
         "file": path,
     }
     _check(file, ours, contract, problems)

@@ -10,6 +10,12 @@ from pathlib import Path
 from tritter_assets.contracts.row_filter import RowFilter
 from tritter_assets.record import HUMAN, NOASSERTION, Modality
 
+NOTHING = "none"
+"""Upstream was asked and states nothing: no licence tag, no gate."""
+
+GATES = (NOTHING, "auto", "manual")
+"""Who opens a gate on the Hub: nobody has to, the Hub at once, or the owner by hand."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SdistOrigin:
@@ -135,6 +141,23 @@ class SourceColumn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UpstreamClaim:
+    """What upstream said when a person last looked; it decides nothing about the rows.
+
+    A field that is left out makes no claim: drift of it is measured from the first observation.
+    """
+
+    licence_tag: str = ""
+    """As upstream writes it, several in alphabetical order; `none` when there is no tag."""
+    gated: str = ""
+    """One of `GATES`."""
+    readme_sha256: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Upstream column -> ODCS logical type."""
+    as_of: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceContract:
     """One dataset: where its rows are, how they map to document rows, and what we may do."""
 
@@ -160,6 +183,8 @@ class SourceContract:
     row_filter: RowFilter | None = None
     """Which of upstream's rows are taken; None takes them all."""
     upstream_schema: tuple[SourceColumn, ...] = ()
+    upstream: UpstreamClaim | None = None
+    """What upstream said when it was last pinned; drift is measured against it."""
     quality: tuple[QualityRule, ...] = ()
     file: Path = field(default_factory=Path)
     digest: str = ""
