@@ -40,9 +40,7 @@ def synthetic_stages(base: Platform, available: frozenset[str]) -> Iterable[Stag
     """Declares the generators whose inputs exist; `available` holds the keys of other stages."""
     for generator in GENERATORS.values():
         sources = tuple(
-            c.id
-            for c in base.catalog.active_sources()
-            if set(generator.languages) & set(c.languages)
+            c.id for c in base.catalog.active_sources() if generator.reads(c.languages, c.tags)
         )
         # Only tables of sources it can read: `filtered/*` is every source of its languages.
         wanted = {

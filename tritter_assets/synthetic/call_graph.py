@@ -14,22 +14,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tritter_assets.dedup.index import ShardInput
 from tritter_assets.functions.grammar import query_matches
 from tritter_assets.functions.inherit import child_row, made_by_rule
 from tritter_assets.functions.outline import FunctionOutline, outline
-from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake import fingerprint_of
 from tritter_assets.record import Modality
 from tritter_assets.synthetic.shards import (
     Row,
-    SyntheticReport,
     choose,
-    document_parents,
     fenced,
-    write_synthetic,
 )
 
 if TYPE_CHECKING:
@@ -65,23 +61,6 @@ def code_version() -> str:
     """Returns the version of everything that decides the rows."""
     bounds = (MAX_SOURCE_CHARACTERS, MIN_EDGES, MAX_EDGES, SELF_NAMES)
     return f"{STAGE_VERSION}.{fingerprint_of(QUERIES, TEMPLATES, bounds)}"
-
-
-def generate_call_graph(
-    lake: Lake,
-    inputs: Sequence[ShardInput],
-    *,
-    fingerprint_of_shard: Callable[[ShardInput], str],
-) -> SyntheticReport:
-    """Writes `synthetic/call_graph` for every shard that is not fresh."""
-    return write_synthetic(
-        lake,
-        NAME,
-        inputs,
-        make_rows=_rows,
-        parents=document_parents(*LANGUAGES),
-        fingerprint_of_shard=fingerprint_of_shard,
-    )
 
 
 def call_edges(language: str, source: bytes) -> list[tuple[str, str]]:
@@ -127,7 +106,8 @@ def _text(source: bytes, node: Node) -> str:
     return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
-def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yields the rows of one parent; counts why there are none, or of which kind they are."""
     code = parent["content"]
     if len(code) > MAX_SOURCE_CHARACTERS:
         outcomes["length"] += 1

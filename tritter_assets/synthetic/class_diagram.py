@@ -11,22 +11,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tritter_assets.dedup.index import ShardInput
 from tritter_assets.functions.inherit import child_row, made_by_rule
-from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake import fingerprint_of
 from tritter_assets.record import Modality
 from tritter_assets.synthetic import classes
 from tritter_assets.synthetic.classes import ClassOutline, classes_of
 from tritter_assets.synthetic.shards import (
     Row,
-    SyntheticReport,
     choose,
-    document_parents,
     fenced,
-    write_synthetic,
 )
 
 STAGE_VERSION = "1"
@@ -47,23 +43,6 @@ def code_version() -> str:
     """Returns the version of everything that decides the rows."""
     bounds = (MAX_SOURCE_CHARACTERS, MIN_MEMBERS, MAX_CLASSES, classes.MAX_MEMBERS)
     return f"{STAGE_VERSION}.{fingerprint_of(classes.QUERIES, TEMPLATES, bounds)}"
-
-
-def generate_class_diagram(
-    lake: Lake,
-    inputs: Sequence[ShardInput],
-    *,
-    fingerprint_of_shard: Callable[[ShardInput], str],
-) -> SyntheticReport:
-    """Writes `synthetic/class_diagram` for every shard that is not fresh."""
-    return write_synthetic(
-        lake,
-        NAME,
-        inputs,
-        make_rows=_rows,
-        parents=document_parents(*classes.LANGUAGES),
-        fingerprint_of_shard=fingerprint_of_shard,
-    )
 
 
 def mermaid(outlines: Sequence[ClassOutline]) -> str:
@@ -102,7 +81,8 @@ def _sign(name: str) -> str:
     return "-" if name.startswith("_") and not name.startswith("__") else "+"
 
 
-def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yields the rows of one parent; counts why there are none, or of which kind they are."""
     code = parent["content"]
     if len(code) > MAX_SOURCE_CHARACTERS:
         outcomes["length"] += 1

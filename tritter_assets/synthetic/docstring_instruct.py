@@ -12,21 +12,17 @@ neighbours to make sense.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from tritter_assets.dedup.index import ShardInput
 from tritter_assets.functions.inherit import child_row, made_by_rule
-from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake import fingerprint_of
 from tritter_assets.record import Modality
 from tritter_assets.synthetic import documentation
 from tritter_assets.synthetic.shards import (
     Row,
-    SyntheticReport,
     choose,
     fenced,
-    function_parents,
-    write_synthetic,
 )
 
 STAGE_VERSION = "1"
@@ -57,23 +53,6 @@ def code_version() -> str:
     return f"{STAGE_VERSION}.{fingerprint_of(literals, bounds)}"
 
 
-def generate_docstring_instruct(
-    lake: Lake,
-    inputs: Sequence[ShardInput],
-    *,
-    fingerprint_of_shard: Callable[[ShardInput], str],
-) -> SyntheticReport:
-    """Writes `synthetic/docstring_instruct` for every shard that is not fresh."""
-    return write_synthetic(
-        lake,
-        NAME,
-        inputs,
-        make_rows=_rows,
-        parents=function_parents(*LANGUAGES),
-        fingerprint_of_shard=fingerprint_of_shard,
-    )
-
-
 def request_for(language: str, parent: Row) -> str:
     """Returns the request that a documented function answers."""
     qualified = parent["qualified_name"]
@@ -83,7 +62,8 @@ def request_for(language: str, parent: Row) -> str:
     return template.format(language=TITLES[language], kind=kind, name=qualified, lead=lead)
 
 
-def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yields the rows of one parent; counts why there are none, or of which kind they are."""
     content = parent["content"]
     reason = documentation.refusal(parent, min_lines=MIN_LINES, max_bytes=MAX_RESPONSE_BYTES)
     if reason is not None:

@@ -18,21 +18,17 @@ effect (an off-by-one in dead code), and the original may have been wrong; a tes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from tritter_assets.dedup.index import ShardInput
 from tritter_assets.functions.inherit import child_row, made_by_rule
-from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake import fingerprint_of
 from tritter_assets.record import Modality
 from tritter_assets.synthetic import docstring_instruct, mutate
 from tritter_assets.synthetic.documentation import refusal
 from tritter_assets.synthetic.shards import (
     Row,
-    SyntheticReport,
     fenced,
-    function_parents,
-    write_synthetic,
 )
 
 STAGE_VERSION = "1"
@@ -51,24 +47,8 @@ def code_version() -> str:
     return f"{STAGE_VERSION}.{fingerprint_of(literals, wording, MAX_BYTES, MIN_LINES, SEED)}"
 
 
-def generate_mutation_pairs(
-    lake: Lake,
-    inputs: Sequence[ShardInput],
-    *,
-    fingerprint_of_shard: Callable[[ShardInput], str],
-) -> SyntheticReport:
-    """Writes `synthetic/mutation_pairs` for every shard that is not fresh."""
-    return write_synthetic(
-        lake,
-        NAME,
-        inputs,
-        make_rows=_rows,
-        parents=function_parents(*LANGUAGES),
-        fingerprint_of_shard=fingerprint_of_shard,
-    )
-
-
-def _rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yields the rows of one parent; counts why there are none, or of which kind they are."""
     code = parent["content"]
     reason = refusal(parent, min_lines=MIN_LINES, max_bytes=MAX_BYTES)
     if reason is not None:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
 
 from tritter_assets.dedup.index import ShardInput
 from tritter_assets.lake import Lake
-from tritter_assets.synthetic import call_graph, class_diagram, docstring_instruct, mutation_pairs
-from tritter_assets.synthetic.shards import SyntheticReport
-
-
-class Generate(Protocol):
-    """The one verb of a generator."""
-
-    def __call__(
-        self,
-        lake: Lake,
-        inputs: Sequence[ShardInput],
-        *,
-        fingerprint_of_shard: Callable[[ShardInput], str],
-    ) -> SyntheticReport:
-        """Writes `synthetic/<name>` for every shard that is not fresh."""
-        ...
+from tritter_assets.synthetic import (
+    call_graph,
+    class_diagram,
+    docstring_instruct,
+    mutation_pairs,
+)
+from tritter_assets.synthetic.shards import (
+    MakeRows,
+    Parents,
+    SyntheticReport,
+    document_parents,
+    function_parents,
+    write_synthetic,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +34,38 @@ class Generator:
     """Lake tables it reads; `filtered/*` stands for every filtered source."""
     languages: tuple[str, ...]
     """Languages it understands."""
-    generate: Generate
+    make_rows: MakeRows
+    parents: Parents
     code_version: Callable[[], str]
+    tags: frozenset[str] = field(default_factory=frozenset)
+    """Only sources whose contract carries one of these; empty means any source."""
+
+    def reads(self, languages: Sequence[str], tags: Sequence[str]) -> bool:
+        """True when a source of these languages and tags may hold parents."""
+        return bool(set(self.languages) & set(languages)) and (
+            not self.tags or bool(self.tags & set(tags))
+        )
+
+    def generate(
+        self,
+        lake: Lake,
+        inputs: Sequence[ShardInput],
+        *,
+        fingerprint_of_shard: Callable[[ShardInput], str],
+    ) -> SyntheticReport:
+        """Writes `synthetic/<name>` for every shard that is not fresh."""
+        return write_synthetic(
+            lake,
+            self.name,
+            inputs,
+            make_rows=self.make_rows,
+            parents=self.parents,
+            fingerprint_of_shard=fingerprint_of_shard,
+        )
+
+
+def _functions(languages: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"functions/{language}" for language in languages)
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(
@@ -48,17 +75,19 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             Generator(
                 name=docstring_instruct.NAME,
                 description="Instructions made from functions and their authors' documentation.",
-                inputs=tuple(f"functions/{name}" for name in docstring_instruct.LANGUAGES),
+                inputs=_functions(docstring_instruct.LANGUAGES),
                 languages=docstring_instruct.LANGUAGES,
-                generate=docstring_instruct.generate_docstring_instruct,
+                make_rows=docstring_instruct.make_rows,
+                parents=function_parents(*docstring_instruct.LANGUAGES),
                 code_version=docstring_instruct.code_version,
             ),
             Generator(
                 name=mutation_pairs.NAME,
                 description="Preference pairs: a function as written against one seeded fault.",
-                inputs=tuple(f"functions/{name}" for name in mutation_pairs.LANGUAGES),
+                inputs=_functions(mutation_pairs.LANGUAGES),
                 languages=mutation_pairs.LANGUAGES,
-                generate=mutation_pairs.generate_mutation_pairs,
+                make_rows=mutation_pairs.make_rows,
+                parents=function_parents(*mutation_pairs.LANGUAGES),
                 code_version=mutation_pairs.code_version,
             ),
             Generator(
@@ -66,7 +95,8 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
                 description="Code and the Mermaid class diagram of its classes.",
                 inputs=("filtered/*",),
                 languages=class_diagram.classes.LANGUAGES,
-                generate=class_diagram.generate_class_diagram,
+                make_rows=class_diagram.make_rows,
+                parents=document_parents(*class_diagram.classes.LANGUAGES),
                 code_version=class_diagram.code_version,
             ),
             Generator(
@@ -74,7 +104,8 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
                 description="Code and which of its functions call which.",
                 inputs=("filtered/*",),
                 languages=call_graph.LANGUAGES,
-                generate=call_graph.generate_call_graph,
+                make_rows=call_graph.make_rows,
+                parents=document_parents(*call_graph.LANGUAGES),
                 code_version=call_graph.code_version,
             ),
         )

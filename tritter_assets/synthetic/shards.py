@@ -30,6 +30,8 @@ FUNCTION_COLUMNS: tuple[str, ...] = (
 Row = Mapping[str, Any]
 MakeRows = Callable[[str, Row, Counter[str]], Iterator[dict[str, Any]]]
 """(language, parent row, counter of reasons) -> child rows."""
+Parents = Callable[[Lake, ShardInput], Iterator[tuple[str, pl.DataFrame]]]
+"""(lake, shard) -> the shard's parents, as (language, frame)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ def write_synthetic(
     inputs: Sequence[ShardInput],
     *,
     make_rows: MakeRows,
-    parents: Callable[[Lake, ShardInput], Iterator[tuple[str, pl.DataFrame]]],
+    parents: Parents,
     fingerprint_of_shard: Callable[[ShardInput], str],
 ) -> SyntheticReport:
     """Writes `synthetic/<generator>` for every shard that is not fresh.
@@ -108,9 +110,7 @@ def write_synthetic(
     )
 
 
-def function_parents(
-    *languages: str,
-) -> Callable[[Lake, ShardInput], Iterator[tuple[str, pl.DataFrame]]]:
+def function_parents(*languages: str) -> Parents:
     """Returns a reader of `functions/<language>` rows of a shard."""
 
     def parents(lake: Lake, item: ShardInput) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -128,18 +128,25 @@ def function_parents(
 
 
 def document_parents(
-    *languages: str,
-) -> Callable[[Lake, ShardInput], Iterator[tuple[str, pl.DataFrame]]]:
-    """Returns a reader of the code documents of a shard of `filtered/<source>`."""
+    *languages: str, modality: Modality = Modality.CODE, columns: Sequence[str] = ()
+) -> Parents:
+    """Returns a reader of the documents of one modality of a shard of `filtered/<source>`.
+
+    Args:
+        *languages: Languages to read; a document's own name for one may be any its grammar knows.
+        modality: Of the documents.
+        columns: Further columns, beside those that every child takes over.
+    """
 
     def parents(lake: Lake, item: ShardInput) -> Iterator[tuple[str, pl.DataFrame]]:
         table, partition = f"filtered/{item.source}", {"shard": item.shard}
         if lake.state(table, partition) is None:
             return
-        for batch in lake.batches(table, partition=partition, columns=list(PARENT_COLUMNS)):
-            frame = pl.DataFrame(batch).filter(pl.col("modality") == Modality.CODE)
+        wanted = [*PARENT_COLUMNS, *columns]
+        for batch in lake.batches(table, partition=partition, columns=wanted):
+            frame = pl.DataFrame(batch).filter(pl.col("modality") == modality)
             for language in languages:
-                names = sorted(GRAMMARS[language].names)
+                names = sorted(GRAMMARS[language].names) if language in GRAMMARS else [language]
                 chosen = frame.filter(pl.col("language").str.to_lowercase().is_in(names))
                 if chosen.height:
                     yield language, chosen
