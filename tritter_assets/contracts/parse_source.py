@@ -48,6 +48,9 @@ _FORMATS = {
     "http": ("parquet", "jsonl", "csv", "tar", "zip"),
     "file": ("parquet", "jsonl", "csv", "folder"),
 }
+_INNER_FORMATS = ("jsonl", "csv")
+_ADDED_LATER = ("branch", "inner_format", "exclude")
+"""Fields of an origin that count for a contract's identity only when they are set."""
 _OURS = (
     "origin", "columns", "licence", "tier", "priority", "modality", "languages", "profiles",
     "shards", "refusal", "row_filter", "upstream",
@@ -123,7 +126,11 @@ def identity_digest(contract: SourceContract) -> str:
     licence = dataclasses.asdict(contract.licence)
     identity = {
         "id": contract.id,
-        "origin": dataclasses.asdict(contract.origin),
+        "origin": {
+            name: value
+            for name, value in dataclasses.asdict(contract.origin).items()
+            if value or name not in _ADDED_LATER or contract.origin.kind not in ("hub", "http")
+        },
         "columns": dict(contract.columns),
         "licence": {name: value for name, value in licence.items() if name not in _PROSE},
         "modality": contract.modality,
@@ -200,7 +207,7 @@ def _origin(reader: FieldReader) -> Origin | None:
     origin: Origin | None = reader.record(_ORIGINS[kind])
     if origin is None:
         return None
-    if isinstance(origin, SdistOrigin | HttpOrigin) and not _SHA256.fullmatch(origin.sha256):
+    if isinstance(origin, SdistOrigin) and not _SHA256.fullmatch(origin.sha256):
         reader.problem(
             "sha256", f"is {origin.sha256!r}", "write the 64 lower-case hex digits of the file"
         )
@@ -212,13 +219,28 @@ def _origin(reader: FieldReader) -> Origin | None:
             reader.problem("revision", f"is {origin.revision!r}, which can move", fix)
         if origin.content_from not in (None, "swh"):
             reader.problem("content_from", f"is {origin.content_from!r}", "write swh or leave it")
-    if isinstance(origin, HttpOrigin) and not origin.url.startswith(("https://", "http://")):
-        reader.problem("url", f"is {origin.url!r}", "write an https:// address")
+    if isinstance(origin, HttpOrigin):
+        _check_http(reader, origin)
     file_format = getattr(origin, "file_format", None)
     if file_format is not None and file_format not in _FORMATS[kind]:
         fix = did_you_mean(file_format, _FORMATS[kind])
         reader.problem("file_format", f"is {file_format!r}", fix)
     return origin
+
+
+def _check_http(reader: FieldReader, origin: HttpOrigin) -> None:
+    if origin.sha256 != UNPINNED and not _SHA256.fullmatch(origin.sha256):
+        fix = f"write the 64 lower-case hex digits of the file, or {UNPINNED} until it is known"
+        reader.problem("sha256", f"is {origin.sha256!r}", fix)
+    if not origin.url.startswith(("https://", "http://")):
+        reader.problem("url", f"is {origin.url!r}", "write an https:// address")
+    inner = origin.inner_format
+    if inner is not None and inner not in _INNER_FORMATS:
+        reader.problem("inner_format", f"is {inner!r}", did_you_mean(inner, _INNER_FORMATS))
+    if inner is not None and origin.file_format != "zip":
+        message = f"stands beside file_format {origin.file_format!r}"
+        fix = "data files are read inside a zip only; leave inner_format out"
+        reader.problem("inner_format", message, fix)
 
 
 def _columns(ours: FieldReader, origin: Origin | None) -> dict[str, str]:
@@ -239,7 +261,8 @@ def _columns(ours: FieldReader, origin: Origin | None) -> dict[str, str]:
 
 
 def _is_table(origin: Origin | None) -> bool:
-    return getattr(origin, "file_format", None) in {"parquet", "jsonl", "csv", "arrow"}
+    inner = getattr(origin, "inner_format", None)
+    return (inner or getattr(origin, "file_format", None)) in {"parquet", "jsonl", "csv", "arrow"}
 
 
 def _description(odcs: Any) -> str:

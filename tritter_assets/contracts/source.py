@@ -38,6 +38,9 @@ class HubOrigin:
     repo: str
     revision: str
     """A commit hash; `unpinned` until the first listing, which a check then asks to pin."""
+    branch: str | None = None
+    """Read while the revision is unpinned; None: the default branch. A data set that is a loading
+    script has its rows on `refs/convert/parquet`, where the Hub puts what it made of the script."""
     config: str | None = None
     data_dir: str | None = None
     data_files: tuple[str, ...] = ()
@@ -67,8 +70,13 @@ class HttpOrigin:
 
     url: str
     sha256: str
+    """Of the file, in hex; `unpinned` stands in the catalogue and is never fetched."""
     file_format: str
+    inner_format: str | None = None
+    """Format of the data files inside a zip; None: its members are files of text."""
     include: tuple[str, ...] = ("**",)
+    """Globs on the path inside the archive."""
+    exclude: tuple[str, ...] = ()
     kind: str = "http"
 
 

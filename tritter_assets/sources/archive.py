@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -61,8 +62,14 @@ def read_archive(path: Path, file_format: str, limits: Limits) -> Iterator[Membe
         UnsafeArchive: the archive breaks a rule or a limit, or is damaged.
     """
     members = _read_zip(path, limits) if file_format == "zip" else _read_tar(path, limits)
-    try:
+    with _explained(path, file_format):
         yield from members
+
+
+@contextmanager
+def _explained(path: Path, file_format: str) -> Iterator[None]:
+    try:
+        yield
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise UnsafeArchive(
             f"{path.name} is damaged or is no {file_format}: {error}; delete the cached file, and "
@@ -131,6 +138,12 @@ class _Counted(io.RawIOBase):
         self._budget.take(len(chunk))
         return chunk
 
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        chunk = self.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
 
 class _GuardedTarInfo(tarfile.TarInfo):
     """Refuses huge headers and sparse files before tarfile acts on them."""
@@ -194,17 +207,9 @@ def _read_zip(path: Path, limits: Limits) -> Iterator[Member]:
     budget = _Budget(path, limits)
     with zipfile.ZipFile(path) as archive:
         for ordinal, info in enumerate(archive.infolist()):
-            budget.check_path(info.filename)
             budget.member(info.filename, info.file_size)
-            if info.is_dir():
+            if not _is_plain_file(info, budget):
                 continue
-            kind = (info.external_attr >> 16) & 0o170000
-            if kind == _UNIX_LINK:
-                budget.refuse(f"{info.filename!r} is a link")
-            if kind not in (0, _UNIX_FILE):
-                budget.refuse(f"{info.filename!r} is neither a file nor a folder")
-            if info.flag_bits & 1:
-                budget.refuse(f"{info.filename!r} is encrypted")
             parts: list[bytes] = []
             size = 0
             with archive.open(info) as content:
@@ -215,3 +220,50 @@ def _read_zip(path: Path, limits: Limits) -> Iterator[Member]:
                         budget.refuse(f"{info.filename!r} is larger than its header says")
                     parts.append(chunk)
             yield Member(info.filename, ordinal, b"".join(parts))
+
+
+def _is_plain_file(info: zipfile.ZipInfo, budget: _Budget) -> bool:
+    """True for a file, false for a folder; anything else refuses the archive."""
+    budget.check_path(info.filename)
+    if info.is_dir():
+        return False
+    kind = (info.external_attr >> 16) & 0o170000
+    if kind == _UNIX_LINK:
+        budget.refuse(f"{info.filename!r} is a link")
+    if kind not in (0, _UNIX_FILE):
+        budget.refuse(f"{info.filename!r} is neither a file nor a folder")
+    if info.flag_bits & 1:
+        budget.refuse(f"{info.filename!r} is encrypted")
+    return True
+
+
+def zip_members(path: Path, limits: Limits) -> tuple[zipfile.ZipInfo, ...]:
+    """Returns a zip's files from its directory, sorted by path; no content is read.
+
+    Raises:
+        UnsafeArchive: it breaks a rule, or is no zip.
+    """
+    budget = _Budget(path, limits)
+    with _explained(path, "zip"), zipfile.ZipFile(path) as archive:
+        found: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            budget.member(info.filename, 0)  # streamed, so one member's size is no danger
+            if _is_plain_file(info, budget):
+                found[info.filename] = info
+    return tuple(found[name] for name in sorted(found))
+
+
+@contextmanager
+def open_zip_member(path: Path, name: str, limits: Limits) -> Iterator[IO[bytes]]:
+    """Opens one file of a zip as a stream; the archive's limits hold on what really comes out.
+
+    Raises:
+        UnsafeArchive: more bytes come out than the limits allow, or the member is damaged.
+    """
+    budget = _Budget(path, limits)
+    with (
+        _explained(path, "zip"),
+        zipfile.ZipFile(path) as archive,
+        archive.open(name) as inner,
+    ):
+        yield io.BufferedReader(_Counted(inner, budget), buffer_size=1 << 20)

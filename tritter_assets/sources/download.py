@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
@@ -104,6 +104,7 @@ def fetch_verified(
 
     The bytes are hashed while they arrive, written under a temporary name, and renamed only once
     the hash agrees, so a reader never sees part of a file and a wrong file never enters the cache.
+    A broken connection goes on where it broke, if the server can say that the file is the same.
 
     Raises:
         UpstreamChanged: the bytes are complete and their hash is another one.
@@ -112,24 +113,32 @@ def fetch_verified(
     if is_cached(target, sha256):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+    arriving = _Arriving(partial)
     why = ""
-    for attempt in range(retries.attempts):
-        partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
-        try:
-            digest = _stream(url, partial, verify, retries, what)
-            if digest != sha256.lower():
-                raise UpstreamChanged(
-                    f"{what}: the bytes at {masked(url)} have SHA-256 {digest}, the contract pins "
-                    f"{sha256}; look at what changed upstream before you pin the new hash"
-                )
-            os.replace(partial, target)
-            return target
-        except _Retry as error:
-            why = str(error)
-            if attempt + 1 < retries.attempts:
-                retries.pause(attempt, error.retry_after)
-        finally:
-            partial.unlink(missing_ok=True)
+    try:
+        for attempt in range(retries.attempts):
+            try:
+                _stream(url, arriving, verify, retries, what)
+            except _Retry as error:
+                why = str(error)
+                if attempt + 1 < retries.attempts:
+                    retries.pause(attempt, error.retry_after)
+                continue
+            digest = arriving.digest.hexdigest()
+            if digest == sha256.lower():
+                os.replace(partial, target)
+                return target
+            if arriving.resumed:  # its parts may come from two versions of the file
+                why = f"its parts do not fit together (SHA-256 {digest})"
+                arriving.restart()
+                continue
+            raise UpstreamChanged(
+                f"{what}: the bytes at {masked(url)} have SHA-256 {digest}, the contract pins "
+                f"{sha256}; look at what changed upstream before you pin the new hash"
+            )
+    finally:
+        partial.unlink(missing_ok=True)
     raise UpstreamUnavailable(f"{what}: {masked(url)} could not be downloaded ({why}); {way_out}")
 
 
@@ -156,40 +165,85 @@ def masked(url: str) -> str:
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else url
 
 
-def _stream(url: str, partial: Path, verify: str | bool, retries: RetryPolicy, what: str) -> str:
+class _Arriving:
+    """A file on its way: what has come so far, hashed as it came."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets what has come."""
+        self.path.unlink(missing_ok=True)
+        self.digest = hashlib.sha256()
+        self.received = 0
+        self.version: str | None = None
+        self.resumed = False
+
+    def add(self, chunk: bytes, sink: IO[bytes]) -> None:
+        """Takes the next bytes."""
+        self.digest.update(chunk)
+        sink.write(chunk)
+        self.received += len(chunk)
+
+
+def _stream(
+    url: str, arriving: _Arriving, verify: str | bool, retries: RetryPolicy, what: str
+) -> None:
+    """Takes what is missing of the file; what came before a break is not asked for again.
+
+    Asking for the rest names the version that the first part came from, and where the server
+    names none, the whole file is asked for.
+    """
     import requests
 
-    digest = hashlib.sha256()
-    received = 0
+    # identity: Content-Length must count the bytes that we hash
+    headers = {"Accept-Encoding": "identity"}
+    if arriving.received and arriving.version:
+        headers |= {"Range": f"bytes={arriving.received}-", "If-Range": arriving.version}
+    else:
+        arriving.restart()
     try:
-        # identity: Content-Length must count the bytes that we hash
-        with (
-            requests.get(
-                url,
-                stream=True,
-                timeout=retries.timeout_seconds,
-                verify=verify,
-                headers={"Accept-Encoding": "identity"},
-            ) as response,
-            partial.open("wb") as sink,
-        ):
+        with requests.get(
+            url, stream=True, timeout=retries.timeout_seconds, verify=verify, headers=headers
+        ) as response:
             if response.status_code in _RETRIED_STATUS:
                 raise _Retry(f"HTTP {response.status_code}", response.headers.get("Retry-After"))
-            if response.status_code != requests.codes.ok:
+            if response.status_code == requests.codes.partial_content:
+                start = response.headers.get("Content-Range", "").removeprefix("bytes ")
+                if start.partition("-")[0] != str(arriving.received):
+                    arriving.restart()
+                    raise _Retry(f"the rest does not start at the asked byte ({start!r})")
+                arriving.resumed = True
+            elif response.status_code == requests.codes.ok:
+                arriving.restart()
+            elif response.status_code == requests.codes.requested_range_not_satisfiable:
+                arriving.restart()
+                raise _Retry("the file is shorter than the part that came")
+            else:
                 raise UpstreamUnavailable(
                     f"{what}: {masked(url)} answers HTTP {response.status_code} "
                     f"{response.reason}; check the address and your access to it"
                 )
+            arriving.version = _strong_version(response)
+            before = arriving.received
             announced = float(response.headers.get("Content-Length") or _NEVER)
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                digest.update(chunk)
-                sink.write(chunk)
-                received += len(chunk)
+            with arriving.path.open("ab") as sink:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    arriving.add(chunk, sink)
     except (requests.exceptions.RequestException, OSError) as error:
         raise _Retry(_plain(error)) from None
-    if announced != _NEVER and received < announced:
-        raise _Retry(f"truncated: {received} of {announced:.0f} bytes")
-    return digest.hexdigest()
+    came = arriving.received - before
+    if announced != _NEVER and came < announced:
+        raise _Retry(f"truncated: {came} of {announced:.0f} bytes")
+
+
+def _strong_version(response: requests.Response) -> str | None:
+    """What names these exact bytes to the server: a strong ETag, else the date of change."""
+    etag = response.headers.get("ETag", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return response.headers.get("Last-Modified")
 
 
 def _plain(error: Exception) -> str:

@@ -1,26 +1,40 @@
-"""One archive or data file at an address, pinned by its SHA-256."""
+"""One archive or data file at an address, pinned by its SHA-256.
+
+| file | rows |
+|---|---|
+| data file (`parquet`, `jsonl`, `csv`) | its rows, through the column mapping |
+| `tar`, or `zip` without `inner_format` | one document per file of text |
+| `zip` with `inner_format` | the rows of the data files inside that the globs select, streamed |
+
+A contract whose hash is `unpinned` stands in the catalogue: nothing is fetched for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import polars as pl
 
+from tritter_assets.contracts.parse_source import UNPINNED
 from tritter_assets.contracts.source import HttpOrigin, SourceContract
+from tritter_assets.errors import ContractViolation, UpstreamChanged
 from tritter_assets.lake import fingerprint_of
+from tritter_assets.sources.archive import open_zip_member, zip_members
 from tritter_assets.sources.archive_tree import (
     ArchiveIndex,
     index_archive,
     member_contents,
     planned_files,
 )
-from tritter_assets.sources.data_file import read_rows
+from tritter_assets.sources.data_file import EXTENSIONS, read_rows
 from tritter_assets.sources.download import DEFAULT_RETRIES, RetryPolicy, fetch_verified, masked
 from tritter_assets.sources.frames import gather_frames
+from tritter_assets.sources.globs import selects
 from tritter_assets.sources.loader import LoaderContext, UpstreamFile
 from tritter_assets.sources.mapping import ColumnMapping, RowFacts, map_rows
 from tritter_assets.sources.tree import TreeFacts, tree_evidence, tree_frames
@@ -41,22 +55,27 @@ class HttpLoader:
     def pinned_digest(self, contract: SourceContract, context: LoaderContext) -> str:
         """Returns a digest of the pinned hash and the globs."""
         origin = _origin(contract)
-        return fingerprint_of("http", origin.sha256, origin.file_format, origin.include)
+        parts = ["http", origin.sha256, origin.file_format, origin.include]
+        if origin.inner_format or origin.exclude:
+            parts += [origin.inner_format, origin.exclude]
+        return fingerprint_of(*parts)
 
     def plan(self, contract: SourceContract, context: LoaderContext) -> tuple[UpstreamFile, ...]:
         """Lists the archive's members, or the data file itself."""
         origin = _origin(contract)
         path = self.fetch(origin, context)
+        if origin.inner_format is not None:
+            return _tables(origin, path, context)
         if origin.file_format in _ARCHIVES:
-            return planned_files(_index(origin, path, context), origin.include)
+            return planned_files(_index(origin, path, context), origin.include, origin.exclude)
         return (UpstreamFile(_name(origin), path.stat().st_size, origin.sha256),)
 
     def evidence(
         self, contract: SourceContract, context: LoaderContext
     ) -> Mapping[str, RepoEvidence]:
-        """Returns an archive's licence files; a data file has none."""
+        """Returns an archive's licence files; data files have none."""
         origin = _origin(contract)
-        if origin.file_format not in _ARCHIVES:
+        if origin.file_format not in _ARCHIVES or origin.inner_format is not None:
             return {}
         index = _index(origin, self.fetch(origin, context), context)
         repo = _repo(origin)
@@ -69,7 +88,7 @@ class HttpLoader:
         origin = _origin(contract)
         path = self.fetch(origin, context)
         url = masked(origin.url)
-        if origin.file_format in _ARCHIVES:
+        if origin.file_format in _ARCHIVES and origin.inner_format is None:
             facts = TreeFacts(
                 repo=_repo(origin),
                 revision=origin.sha256,
@@ -86,19 +105,25 @@ class HttpLoader:
             facts = RowFacts(
                 repo=_repo(origin), file=file.name, revision=origin.sha256, url=url, split=None
             )
-            with path.open("rb") as stream:
-                rows = read_rows(
-                    stream, file.name, origin.file_format, mapping.upstream_columns, context
-                )
+            file_format = origin.inner_format or origin.file_format
+            with _opened(origin, path, file, context) as stream:
+                rows = read_rows(stream, file.name, file_format, mapping.upstream_columns, context)
                 yield from gather_frames(map_rows(rows, mapping, facts, context), context.limits)
 
     def fetch(self, origin: HttpOrigin, context: LoaderContext) -> Path:
         """Returns the verified file in the cache, downloading it when it is not there.
 
         Raises:
+            ContractViolation: the contract pins no hash yet.
             UpstreamUnavailable: the address gives no complete answer.
             UpstreamChanged: it gives other bytes than the contract pins.
         """
+        if origin.sha256 == UNPINNED:
+            raise ContractViolation(
+                f"file {_name(origin)}: the contract pins no hash, so nothing at "
+                f"{masked(origin.url)} can be trusted to be what it describes. Download it, look "
+                "at it, and write the output of `sha256sum FILE` into origin.sha256"
+            )
         target = context.cache / "http" / origin.sha256[:16] / _name(origin)
         return fetch_verified(
             origin.url,
@@ -118,6 +143,35 @@ def _origin(contract: SourceContract) -> HttpOrigin:
 def _name(origin: HttpOrigin) -> str:
     name = urlsplit(origin.url).path.rstrip("/").rsplit("/", 1)[-1]
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "file"
+
+
+def _tables(origin: HttpOrigin, path: Path, context: LoaderContext) -> tuple[UpstreamFile, ...]:
+    assert origin.inner_format is not None
+    chosen = tuple(
+        # The CRC only tells members apart: the archive's own hash vouches for the bytes.
+        UpstreamFile(info.filename, info.file_size, f"{origin.sha256[:16]}-{info.CRC:08x}")
+        for info in zip_members(path, context.limits)
+        if selects(info.filename, origin.include, origin.exclude)
+        and info.filename.endswith(EXTENSIONS[origin.inner_format])
+    )
+    if not chosen:
+        raise UpstreamChanged(
+            f"{path.name} holds no {origin.inner_format} file that {origin.include} selects; "
+            "correct `origin.include` of the contract"
+        )
+    return chosen
+
+
+@contextmanager
+def _opened(
+    origin: HttpOrigin, path: Path, file: UpstreamFile, context: LoaderContext
+) -> Iterator[IO[bytes]]:
+    if origin.inner_format is not None:
+        with open_zip_member(path, file.name, context.limits) as stream:
+            yield stream
+    else:
+        with path.open("rb") as stream:
+            yield stream
 
 
 def _repo(origin: HttpOrigin) -> str:

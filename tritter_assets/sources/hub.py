@@ -139,7 +139,9 @@ class HubLoader:
         )
 
     def _listing(self, origin: HubOrigin, context: LoaderContext) -> Listing:
-        return self.client.listing(origin.repo, origin.revision, origin.data_dir, context.cache)
+        return self.client.listing(
+            origin.repo, origin.revision, origin.data_dir, context.cache, branch=origin.branch
+        )
 
 
 def _origin(contract: SourceContract) -> HubOrigin:

@@ -52,10 +52,19 @@ class HubClient:
         found = self.endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT
         return found.rstrip("/")
 
-    def listing(self, repo: str, revision: str, folder: str | None, cache: Path) -> Listing:
+    def listing(
+        self,
+        repo: str,
+        revision: str,
+        folder: str | None,
+        cache: Path,
+        *,
+        branch: str | None = None,
+    ) -> Listing:
         """Lists a repository, or one folder of it, and reads its card.
 
         The listing of a commit cannot change, so it is kept in `cache` and needs no network again.
+        An unpinned revision is the newest of `branch` (None: the default branch).
 
         Raises:
             UpstreamUnavailable: the repository, revision or folder is not there or not open to us.
@@ -67,7 +76,7 @@ class HubClient:
             raw = json.loads(stored.read_text(encoding="utf-8"))
             files = tuple(UpstreamFile(**file) for file in raw["files"])
             return Listing(revision, files, raw["readme"])
-        listing = self._list(repo, revision if pinned else "main", folder)
+        listing = self._list(repo, revision if pinned else branch or "main", folder)
         if pinned:
             stored.parent.mkdir(parents=True, exist_ok=True)
             partial = stored.with_name(f".{uuid4().hex}.partial")
