@@ -21,8 +21,9 @@ class Action(StrEnum):
 
 
 class Stage(StrEnum):
-    """The fifteen stages of the brief, in its order."""
+    """The fifteen stages of the brief, in its order, after what ingestion could not read."""
 
+    INGEST = "ingest"
     LANGUAGE = "language"
     LICENSE = "license"
     EXTENSION = "extension"
@@ -40,13 +41,23 @@ class Stage(StrEnum):
     SEMANTIC_DUPLICATE = "semantic_duplicate"
 
 
-STAGE_NUMBER: dict[Stage, int] = {stage: number for number, stage in enumerate(Stage, start=1)}
+STAGE_NUMBER: dict[Stage, int] = {stage: number for number, stage in enumerate(Stage)}
 
 
 class Reason(StrEnum):
     """Every reason a verdict may give; a new reason is a new line here and nowhere else."""
 
     PASSED = "passed"
+    # 0 ingest: the values of `sources.loader.SkipReason`
+    BINARY = "binary"
+    UNDECODABLE = "undecodable"
+    EMPTY = "empty"
+    MALFORMED_ROW = "malformed_row"
+    LINK = "link"
+    BLOB_MISSING = "blob_missing"
+    BLOB_REFUSED = "blob_refused"
+    BLOB_DAMAGED = "blob_damaged"
+    BLOB_HASH_MISMATCH = "blob_hash_mismatch"
     # 1 language
     LANGUAGE_UNKNOWN = "language_unknown"
     LANGUAGE_MISMATCH = "language_mismatch"
@@ -166,4 +177,6 @@ VERDICT_SCHEMA = pa.schema(
 Every document has exactly one `terminal` row: the stage that dropped or quarantined it, or, for a
 document that passed, `keep`/`passed` at the last stage run. Redactions are further rows that are
 not terminal. So a funnel is one group-by over terminal rows and the table has no silent document.
+Rows of stage `ingest` are not terminal either: they stand for files and rows of upstream that never
+became documents, one for each row of `skipped/*`, whose id they carry.
 """

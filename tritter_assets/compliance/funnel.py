@@ -1,7 +1,8 @@
 """The funnel: how many documents each stage took out, per source and in all, down to mix tokens.
 
 Read from terminal verdicts (one per document), the duplicate indexes and the mixes. A document
-that several indexes drop counts at the first: exact, near, semantic.
+that several indexes drop counts at the first: exact, near, semantic. Files and rows that ingestion
+could not read stand beside the funnel as `skipped`, with their reasons: they never were documents.
 
 The report fails when the steps do not add up: a raw document without a verdict, or a filtered table
 that holds other documents than the verdicts kept.
@@ -25,7 +26,8 @@ from tritter_assets.lake import Lake
 from tritter_assets.lineage.inventory import tables_under
 from tritter_assets.verdict import STAGE_NUMBER, Stage
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: shows what ingestion skipped."""
 ASSET = "compliance/funnel"
 
 ALL = "(all)"
@@ -37,7 +39,7 @@ _INDEXES = {
     Stage.NEAR_DUPLICATE: "dedup/near_index",
     Stage.SEMANTIC_DUPLICATE: "dedup/semantic_index",
 }
-FILTER_STAGES = tuple(stage for stage in Stage if stage not in _INDEX_STAGES)
+FILTER_STAGES = tuple(s for s in Stage if s not in (Stage.INGEST, *_INDEX_STAGES))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +54,8 @@ class SourceFunnel:
     survivors: int
     mix_rows: Mapping[str, int]
     mix_tokens: Mapping[str, int]
+    skipped: int = 0
+    """Files and rows of upstream that did not become raw documents; not part of `raw`."""
 
     def steps(self) -> list[tuple[str, int]]:
         """(step, documents left after it), from raw to survivors."""
@@ -88,6 +92,7 @@ class Funnel:
             survivors=sum(s.survivors for s in self.sources),
             mix_rows=_sum_of(s.mix_rows for s in self.sources),
             mix_tokens=_sum_of(s.mix_tokens for s in self.sources),
+            skipped=sum(s.skipped for s in self.sources),
         )
 
     def table(self) -> list[dict[str, Any]]:
@@ -98,6 +103,7 @@ class Funnel:
         return [
             {
                 "source": line.source,
+                **({"skipped": line.skipped} if self.total.skipped else {}),
                 "raw": line.raw,
                 **{stage.value: -line.removed.get(stage, 0) for stage in used if _early(stage)},
                 "filtered": line.filtered,
@@ -137,10 +143,10 @@ def measure_funnel(lake: Lake) -> Funnel:
     for table in tables_under(lake, "raw"):
         source = table.removeprefix("raw/")
         raw = _count(lake, table)
-        verdicts = _terminal(lake, f"verdicts/{source}")
-        reasons.extend(
-            {"source": source, **row} for row in verdicts.sort(verdicts.columns).to_dicts()
-        )
+        found = _outcomes(lake, f"verdicts/{source}")
+        ingested = pl.col("stage") == Stage.INGEST.value
+        skipped, verdicts = found.filter(ingested), found.filter(~ingested)
+        reasons.extend({"source": source, **row} for row in found.sort(found.columns).to_dicts())
         filtered = _count(lake, f"filtered/{source}")
         removed = {
             Stage(stage): int(number)
@@ -162,6 +168,7 @@ def measure_funnel(lake: Lake) -> Funnel:
                 survivors=filtered - sum(indexed.values()),
                 mix_rows={p: use[source][0] for p, use in mixes.items() if source in use},
                 mix_tokens={p: use[source][1] for p, use in mixes.items() if source in use},
+                skipped=int(skipped["documents"].sum()),
             )
         )
     return Funnel(sources=lines, reasons=reasons, problems=tuple(problems))
@@ -186,11 +193,13 @@ def _count(lake: Lake, table: str) -> int:
     return int(lake.scan(table).select(pl.len()).collect().item()) if lake.exists(table) else 0
 
 
-def _terminal(lake: Lake, table: str) -> pl.DataFrame:
+def _outcomes(lake: Lake, table: str) -> pl.DataFrame:
+    """Counts what became of each document, and of each file or row that is none."""
     keys = ("stage", "action", "reason")
     if not lake.exists(table):
         return pl.DataFrame(schema=dict.fromkeys(keys, pl.String()) | {"documents": pl.Int64()})
-    rows = lake.scan(table).filter(pl.col("terminal")).group_by(keys)
+    settled = pl.col("terminal") | (pl.col("stage") == Stage.INGEST.value)
+    rows = lake.scan(table).filter(settled).group_by(keys)
     return rows.agg(documents=pl.len().cast(pl.Int64)).collect(engine="streaming")
 
 
@@ -256,7 +265,7 @@ def write_funnel(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSum
         html.heading("By source"),
         html.records(table, caption="Documents taken out by each step, and mix tokens"),
         html.heading("By reason"),
-        html.records(list(funnel.reasons), caption="Terminal verdicts"),
+        html.records(list(funnel.reasons), caption="Outcomes; `ingest` never were documents"),
     )
     document = {
         "passed": not funnel.problems,
@@ -286,6 +295,7 @@ def write_funnel(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSum
 def _as_dict(line: SourceFunnel) -> dict[str, Any]:
     return {
         "source": line.source,
+        "skipped": line.skipped,
         "raw": line.raw,
         "removed": {stage.value: line.removed[stage] for stage in Stage if stage in line.removed},
         "filtered": line.filtered,

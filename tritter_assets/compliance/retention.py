@@ -41,7 +41,7 @@ class Band:
     high: float | None
 
 
-_EVERY = tuple(Stage)
+_EVERY = tuple(stage for stage in Stage if stage is not Stage.INGEST)
 BANDS: tuple[Band, ...] = (
     Band(group="license", stages=(Stage.LICENSE,), low=0.30, high=0.50),
     Band(

@@ -49,7 +49,16 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
             cache=step.platform.settings.cache,
         )
 
-    def removed_here(platform: Platform, shard: str | None) -> str:
+    def beside_raw(platform: Platform, shard: str | None) -> str:
+        """Requests that cover rows of this shard, and what ingestion skipped."""
+        from tritter_assets.sources.ledger import ledger_version
+
+        assert shard is not None
+        skipped = ledger_version(platform.lake, contract.id, shard)
+        found = [part for part in (removed_here(platform, shard), skipped) if part]
+        return found[0] if len(found) == 1 else fingerprint_of(found) if found else ""
+
+    def removed_here(platform: Platform, shard: str) -> str:
         """Only requests that cover rows of this shard make it stale."""
         requests = read_removals(platform.lake)
         table = f"raw/{contract.id}"
@@ -70,7 +79,7 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
         work=work,
         deps=(f"raw/{contract.id}",),
         shards=contract.shards,
-        extra_inputs=removed_here,
+        extra_inputs=beside_raw,
         schema=VERDICT_SCHEMA,
         owner=contract.owner,
         tags=source_tags(contract),

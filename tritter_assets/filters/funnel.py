@@ -15,7 +15,7 @@ from tritter_assets.verdict import STAGE_NUMBER, Action, Stage
 _INDEX_STAGES = (Stage.EXACT_DUPLICATE, Stage.NEAR_DUPLICATE, Stage.SEMANTIC_DUPLICATE)
 
 RUN_ORDER: tuple[Stage, ...] = (
-    *(stage for stage in Stage if stage not in _INDEX_STAGES),
+    *(stage for stage in Stage if stage not in (Stage.INGEST, *_INDEX_STAGES)),
     *_INDEX_STAGES,
 )
 """The pass over each shard first, then the indexes over what passed."""

@@ -1,6 +1,7 @@
 """One streaming pass over a shard: every stage, in the brief's order, on what is still alive.
 
-Input `raw/<source>[shard]`, output `verdicts/<source>[shard]` (`verdict.VERDICT_SCHEMA`). What a
+Input `raw/<source>[shard]` and its ledger `skipped/<source>[shard]`, output
+`verdicts/<source>[shard]` (`verdict.VERDICT_SCHEMA`). What a
 stage drops or quarantines is not shown to later stages, unless `run_all_stages` is set for
 study. Each document gets exactly one terminal row. Memory is one batch of documents (row groups of
 32 MiB) and the shard's verdicts; cost is linear in the content.
@@ -52,6 +53,7 @@ from tritter_assets.filters.contract import (
 )
 from tritter_assets.filters.thresholds import FilterSettings
 from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.sources.ledger import LEDGER_VERSION, read_ledger
 from tritter_assets.verdict import (
     STAGE_NUMBER,
     VERDICT_SCHEMA,
@@ -79,11 +81,13 @@ STAGES: tuple[StageDefinition, ...] = (
 
 __all__ = ["STAGES", "JudgeReport", "code_version", "judge_frame", "judge_shard", "make_context"]
 
-PASS_VERSION = "1"
+PASS_VERSION = "2"
+"""2: what ingestion skipped has a verdict."""
 
 _TERMINAL = (Action.DROP, Action.QUARANTINE)
 _DECIDING_PACKAGES = ("enry-python", "presidio-analyzer", "tldextract", "detect-secrets", "yara-x")
 _BATCH_BYTES = 16 << 20
+_SPANS = pl.Schema(VERDICT_SCHEMA)["spans"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +97,8 @@ class JudgeReport:
     source: str
     shard: str
     num_documents: int
+    num_skipped: int
+    """Files and rows of upstream that never became documents."""
     num_kept: int
     content_bytes: int
     terminal_by_reason: Mapping[str, int]
@@ -161,7 +167,9 @@ def judge_shard(
                 elif row["action"] == Action.REDACT.value:
                     redactions[row["reason"]] += len(row["spans"])
             tables.append(_to_table(rows, source, shard))
-    everything = pa.concat_tables(tables) if tables else VERDICT_SCHEMA.empty_table()
+    skipped = _skipped(read_ledger(lake, source, shard))
+    tables.append(skipped)
+    everything = pa.concat_tables(tables)
     ordered = everything.sort_by(
         [("id", "ascending"), ("stage_number", "ascending"), ("reason", "ascending")]
     )
@@ -173,6 +181,7 @@ def judge_shard(
         source=source,
         shard=shard,
         num_documents=num_documents,
+        num_skipped=skipped.num_rows,
         num_kept=num_kept,
         content_bytes=content_bytes,
         terminal_by_reason=dict(sorted(reasons.items())),
@@ -330,6 +339,25 @@ def _to_table(rows: list[dict[str, Any]], source: str, shard: str) -> pa.Table:
     return pa.Table.from_pylist(
         [{**row, "source": source, "shard": shard} for row in rows], schema=VERDICT_SCHEMA
     )
+
+
+def _skipped(ledger: pl.DataFrame) -> pa.Table:
+    """Verdicts of what ingestion could not read."""
+    rows = ledger.select(
+        "id",
+        "source",
+        "shard",
+        "reason",
+        stage=pl.lit(Stage.INGEST.value),
+        stage_number=pl.lit(STAGE_NUMBER[Stage.INGEST], pl.Int8),
+        action=pl.lit(Action.DROP.value),
+        terminal=pl.lit(value=False),
+        score=pl.lit(None, pl.Float32),
+        evidence=pl.col("detail"),
+        spans=pl.lit([], _SPANS),
+        stage_version=pl.lit(LEDGER_VERSION),
+    )
+    return rows.select(VERDICT_SCHEMA.names).to_arrow().cast(VERDICT_SCHEMA)
 
 
 def _bounded(frame: pl.DataFrame) -> list[pl.DataFrame]:

@@ -36,7 +36,7 @@ class FilterSettings:
                     f"policy/filters.yaml: unknown key {key!r}; known: {sorted(_TOP_LEVEL)}"
                 )
         stages: dict[str, Any] = merged.setdefault("stages", {})
-        known = {stage.value for stage in Stage}
+        known = {stage.value for stage in Stage if stage is not Stage.INGEST}
         for name, values in (overrides or {}).items():
             if name in {"run_all_stages", "max_document_bytes"}:
                 merged[name] = values

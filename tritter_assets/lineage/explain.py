@@ -110,12 +110,12 @@ class Explanation:
 
 
 def explain(lake: Lake, what: str, catalog: Catalog) -> Explanation:
-    """Explains a document or a packed token.
+    """Explains a document, a packed token, or what ingestion skipped.
 
     Args:
         lake: The stored tables.
-        what: A document id, `packed/<phase>_<context>:<sequence id>@<token offset>`, or
-            `<repo>:<path>`.
+        what: The id of a document or of a row of `skipped/*`,
+            `packed/<phase>_<context>:<sequence id>@<token offset>`, or `<repo>:<path>`.
         catalog: Contracts and policy.
 
     Raises:
@@ -125,8 +125,11 @@ def explain(lake: Lake, what: str, catalog: Catalog) -> Explanation:
     doc_id = token["doc_id"] if token else _resolve(lake, what)
     rows = _rows(lake, pl.col("id") == doc_id)
     if not rows:
+        skipped = _skipped(lake, pl.col("id") == doc_id)
+        if skipped:
+            return _never_read(lake, what, skipped[0], catalog)
         raise MissingProvenance(
-            f"no document {doc_id} in raw, filtered, functions or synthetic tables: "
+            f"no document {doc_id} in raw, skipped, filtered, functions or synthetic tables: "
             "it may have been removed; `tritter forget` lists the requests"
         )
     row = rows[0]
@@ -177,12 +180,14 @@ def _resolve(lake: Lake, what: str) -> str:
     for table in tables_under(lake, "raw"):
         rows = lake.scan(table).filter(condition).select("id", "source").collect()
         found.extend(rows.iter_rows())
+    found = found or [(row["id"], row["source"]) for row in _skipped(lake, condition)]
     ids = sorted({doc_id for doc_id, _ in found})
     if len(ids) == 1:
         return ids[0]
     if not ids:
         raise MissingProvenance(
-            f"no raw table holds {path!r} of repository {repo!r}: check both, letter by letter"
+            f"no raw table holds {path!r} of repository {repo!r}, nor does a list of skipped "
+            "rows: check both, letter by letter"
         )
     listed = ", ".join(f"{doc_id} ({source})" for doc_id, source in sorted(set(found))[:10])
     raise MissingProvenance(f"{what!r} is {len(ids)} documents, ask for one: {listed}")
@@ -196,6 +201,34 @@ def _rows(lake: Lake, condition: pl.Expr) -> list[dict[str, Any]]:
             rows = lake.scan(table).filter(condition).select(_FACTS).collect(engine="streaming")
             found.extend({"table": table, **row} for row in rows.iter_rows(named=True))
     return found
+
+
+def _skipped(lake: Lake, condition: pl.Expr) -> list[dict[str, Any]]:
+    found = []
+    for table in tables_under(lake, "skipped"):
+        rows = lake.scan(table).filter(condition).collect(engine="streaming")
+        found.extend({"table": table, **row} for row in rows.iter_rows(named=True))
+    return found
+
+
+def _never_read(lake: Lake, what: str, row: Mapping[str, Any], catalog: Catalog) -> Explanation:
+    """Explains a file or row of upstream that never became a document."""
+    return Explanation(
+        subject=what,
+        token=None,
+        document={key: value for key, value in row.items() if value},
+        source=_source(row["source"], catalog),
+        licence={},
+        admission={},
+        verdicts=_verdicts(lake, row["source"], row["id"]),
+        clusters=(),
+        near_copies=(),
+        parents=(),
+        children=(),
+        mixes=(),
+        packed=(),
+        checkpoints=(),
+    )
 
 
 def _document(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tritter_assets.lake import Lake
 
 PARTITION_COLUMNS: dict[str, tuple[str, ...]] = {
     "raw": ("shard",),
+    "skipped": ("shard",),
     "verdicts": ("shard",),
     "filtered": ("shard",),
     "signatures": ("shard",),

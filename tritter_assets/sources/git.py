@@ -103,8 +103,32 @@ class GitLoader:
         if files and files[0] == _first(self.plan(contract, context)):
             for entry in _tree(origin, context):
                 if entry.mode == "120000" and selects(entry.path, origin.include, origin.exclude):
-                    context.skips.add(SkipReason.LINK, f"{repo}@{origin.commit}:{entry.path}")
+                    context.skips.add(
+                        SkipReason.LINK,
+                        f"{repo}@{origin.commit}:{entry.path}",
+                        repo=repo,
+                        path=entry.path,
+                        revision=origin.commit,
+                    )
         yield from tree_frames(_contents(origin, files, context), facts, context)
+
+
+def remote_refs(origin: GitOrigin) -> dict[str, str]:
+    """Returns what a repository's branches and tags point at today; `HEAD` is its default branch.
+
+    An annotated tag stands for the commit it names.
+
+    Raises:
+        UpstreamUnavailable: the repository cannot be reached.
+    """
+    listed = _git(Path.cwd(), "ls-remote", "--quiet", "--", origin.url, origin=origin).decode()
+    refs: dict[str, str] = {}
+    for line in listed.splitlines():  # in the order of names: `v1^{}` comes after `v1`
+        commit, _, name = line.partition("\t")
+        for prefix in ("refs/heads/", "refs/tags/"):
+            name = name.removeprefix(prefix)
+        refs[name.removesuffix("^{}")] = commit
+    return refs
 
 
 def _first(files: tuple[UpstreamFile, ...]) -> UpstreamFile | None:
@@ -188,7 +212,12 @@ def _contents(
     try:
         for file in files:
             if file.size_bytes > context.limits.document_bytes:
-                context.skips.add(SkipReason.TOO_LARGE, f"{origin.url}:{file.name}")
+                context.skips.add(
+                    SkipReason.TOO_LARGE,
+                    f"{origin.url}:{file.name}",
+                    path=file.name,
+                    revision=origin.commit,
+                )
                 continue
             process.stdin.write(f"{file.digest}\n".encode())
             process.stdin.flush()

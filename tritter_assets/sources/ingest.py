@@ -6,8 +6,8 @@ Plan the shard, gather licence evidence, stream frames, conclude each row's lice
 write in one commit. Repeated ids inside a shard (same repository, path and content) become one row.
 Cost: one pass over the shard's bytes; memory is about `memory_limit_bytes` plus a frame, however
 much the shard holds (see `sorting.py`). Nothing is lost in silence: what is no document is counted
-per reason in the report. Blind spot: the same document in two shards of one source stays twice
-here; the exact index finds it.
+per reason in the report and listed in `skipped/<source>` (see `ledger.py`). Blind spot: the same
+document in two shards of one source stays twice here; the exact index finds it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tritter_assets.errors import ContractViolation, LicenseRefused
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
 from tritter_assets.sources.archive_tree import INDEX_VERSION
+from tritter_assets.sources.ledger import SkipLedger
 from tritter_assets.sources.loader import (
     Limits,
     Loader,
@@ -36,7 +37,8 @@ from tritter_assets.sources.loader import (
 from tritter_assets.sources.registry import loader_for
 from tritter_assets.sources.sorting import DocumentSorter
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: what is skipped is listed in a table."""
 
 DEFAULT_MEMORY_BYTES = 512 << 20
 """Content held before a shard is sorted through temporary files."""
@@ -145,12 +147,15 @@ def ingest_shard(
     pinned = used.pinned_digest(contract, context)
     concluder = Concluder(policy, contract, used.evidence(contract, context))
     sorter = DocumentSorter(cache / "spill", memory_limit_bytes, _TIE_BREAK)
+    ledger = SkipLedger(contract.id, shard, cache / "spill")
+    context.skips.sink = ledger.add
     counts = _Counts()
     try:
         for frame in used.read(contract, files, context) if files else ():
             if frame.height:
                 concluded = concluder.conclude(_complete(frame, contract.id, shard))
                 sorter.add(_identified(concluded))
+        ledger.write(lake, fingerprint)
         state = lake.write(
             f"raw/{contract.id}",
             counts.watch(sorter),
@@ -160,6 +165,7 @@ def ingest_shard(
             commit_metadata={"num_files": len(files), "skipped": dict(context.skips.counts)},
         )
     finally:
+        ledger.close()
         sorter.close()
     return IngestReport(
         source=contract.id,

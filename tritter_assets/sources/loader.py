@@ -9,11 +9,11 @@ in the context's `SkipLog`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import polars as pl
 
@@ -77,18 +77,41 @@ class Limits:
     frame_rows: int = 2048
 
 
+class Skipped(NamedTuple):
+    """One file or row that did not become a document."""
+
+    reason: SkipReason
+    where: str
+    """Lets a person find it; no two of a shard are the same."""
+    repo: str | None
+    path: str | None
+    revision: str | None
+
+
 @dataclass(slots=True)
 class SkipLog:
     """Counts what was skipped, per reason, with the first examples in reading order."""
 
     counts: Counter[SkipReason] = field(default_factory=Counter)
     examples: list[tuple[SkipReason, str]] = field(default_factory=list)
+    sink: Callable[[Skipped], None] | None = None
+    """Takes every skipped file or row; ingest writes them to the ledger."""
 
-    def add(self, reason: SkipReason, where: str) -> None:
-        """Counts one skipped file or row; `where` lets a person find it."""
+    def add(
+        self,
+        reason: SkipReason,
+        where: str,
+        *,
+        repo: str | None = None,
+        path: str | None = None,
+        revision: str | None = None,
+    ) -> None:
+        """Takes one skipped file or row, with what is known of its place upstream."""
         self.counts[reason] += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append((reason, where))
+        if self.sink is not None:
+            self.sink(Skipped(reason, where, repo, path, revision))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,11 +76,13 @@ def _rows(
     for path, raw in files:
         where = f"{facts.repo}@{facts.revision}:{path}"
         if len(raw) > context.limits.document_bytes:
-            context.skips.add(SkipReason.TOO_LARGE, where)
+            context.skips.add(
+                SkipReason.TOO_LARGE, where, repo=facts.repo, path=path, revision=facts.revision
+            )
             continue
         decoded = decode_text(raw)
         if isinstance(decoded, SkipReason):
-            context.skips.add(decoded, where)
+            context.skips.add(decoded, where, repo=facts.repo, path=path, revision=facts.revision)
             continue
         context.encodings[decoded.encoding] += 1
         language = guess_language(path)

@@ -13,7 +13,7 @@ from tritter_assets.contracts.source import Refusal, SdistOrigin, SourceContract
 from tritter_assets.errors import ContractViolation, LicenseRefused, UnsafeArchive
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
-from tritter_assets.sources.ingest import code_version, ingest_shard, upstream_digest
+from tritter_assets.sources.ingest import STAGE_VERSION, code_version, ingest_shard, upstream_digest
 from tritter_assets.sources.loader import Limits, Loader, UpstreamFile
 from tritter_assets.sources.package_index import PackageIndex
 from tritter_assets.sources.sdist import SdistLoader
@@ -183,7 +183,7 @@ def test_digest_of_a_pinned_source_needs_no_network_and_no_cache(tmp_path: Path)
 
 def test_code_version_follows_contract_and_policy() -> None:
     base = code_version(_contract(), POLICY)
-    assert base.startswith("1.")
+    assert base.startswith(f"{STAGE_VERSION}.")
     assert base != code_version(_contract(digest="other"), POLICY)
     changed: Any = SimpleNamespace(conclusion_digest="other")
     assert base != code_version(_contract(), changed)
