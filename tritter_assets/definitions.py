@@ -20,6 +20,7 @@ from tritter_assets.defs.schedules import build_jobs, build_schedules
 from tritter_assets.defs.sensors import build_removal_sensor
 from tritter_assets.defs.sources import broken_asset, refused_asset
 from tritter_assets.defs.stage import Platform
+from tritter_assets.defs.upstream import build_observe_job, build_observe_schedule
 from tritter_assets.settings import Settings, load_settings
 
 
@@ -46,7 +47,7 @@ def _build(settings: Settings) -> dg.Definitions:
         # Backfill policies are marked beta; ranges of shards in one run are what we need them for.
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [build_asset(stage, graph, base) for stage in graph.stages.values()]
-    jobs = list(build_jobs(base))
+    jobs = [*build_jobs(base), build_observe_job(base)]
     closed = [
         refused_asset(contract)
         for contract in base.catalog.sources.values()
@@ -56,7 +57,7 @@ def _build(settings: Settings) -> dg.Definitions:
         assets=[*assets, *(asset for asset, _ in closed)],
         asset_checks=[check for _, check in closed],
         jobs=jobs,
-        schedules=build_schedules(base),
+        schedules=[*build_schedules(base), build_observe_schedule()],
         sensors=[build_automation_sensor(), build_removal_sensor(base, graph, jobs)],
         resources={"lake": lake_resource(settings)},
         loggers={"console": progress_logger},

@@ -64,6 +64,7 @@ class DecisionKind(StrEnum):
     REFUSE_LICENSE = "refuse_license"
     ADMIT_GENERATOR = "admit_generator"
     ACCEPT_ACCESS = "accept_access"
+    ACCEPT_UPSTREAM = "accept_upstream"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

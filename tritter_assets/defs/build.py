@@ -163,7 +163,10 @@ def _check_result(
         asset_key=asset_key(stage.key),
         check_name=check.name,
         passed=outcome.passed,
-        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR
+        if check.blocking and not outcome.warns_only
+        else dg.AssetCheckSeverity.WARN,
+        description=outcome.summary or None,
         metadata={
             key: _as_metadata(value)
             for key, value in outcome.facts.items()
@@ -173,6 +176,6 @@ def _check_result(
 
 
 def _as_metadata(value: Any) -> Any:
-    if isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | int | float | str | dg.MetadataValue):
         return value
     return dg.MetadataValue.json(value)

@@ -11,6 +11,7 @@ from tritter_assets.defs.plots import mix_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake.removals import read_removals
 from tritter_assets.mixes import build
+from tritter_assets.sources.drift import blocked_sources
 
 
 def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
@@ -27,7 +28,7 @@ def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
             ),
             work=_build(phase),
             deps=tuple(table for table in build.input_tables(mix, catalog) if table in known),
-            extra_inputs=lambda platform, _: removal_version(platform),
+            extra_inputs=lambda platform, _: _held_back(platform),
             schema=build.MIX_SCHEMA,
             owner="team:training",
             tags={"phase": phase},
@@ -47,6 +48,16 @@ def _build(phase: str) -> Any:
         )
 
     return work
+
+
+def _held_back(platform: Platform) -> str:
+    """Removal requests in force, and sources whose rights changed upstream."""
+    blocked = blocked_sources(platform.lake, platform.catalog)
+    return (
+        "|".join([removal_version(platform), *(blocked.values())])
+        if blocked
+        else (removal_version(platform))
+    )
 
 
 def removal_version(platform: Platform) -> str:

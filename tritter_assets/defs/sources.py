@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from tritter_assets.contracts.yaml_file import ContractProblem
 from tritter_assets.defs.build import asset_key
 from tritter_assets.defs.checks import quality_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
+from tritter_assets.defs.upstream import (
+    has_upstream,
+    pinned_facts,
+    settle,
+    upstream_drift_check,
+)
 from tritter_assets.errors import ContractViolation, LicenseRefused
 from tritter_assets.record import DOCUMENT_SCHEMA
 
@@ -20,12 +27,14 @@ from tritter_assets.record import DOCUMENT_SCHEMA
 def raw_stage(contract: SourceContract, base: Platform) -> Stage:
     """Declares the raw asset of a source."""
     from tritter_assets.sources import ingest
+    from tritter_assets.sources.upstream import at_kept_revision
 
     def work(step: Step) -> Any:
         assert step.shard is not None
-        return ingest.ingest_shard(
+        settled, seen = settle(step, contract)
+        report = ingest.ingest_shard(
             step.lake,
-            contract,
+            settled,
             step.shard,
             policy=step.catalog.policy,
             cache=step.platform.settings.cache,
@@ -34,11 +43,15 @@ def raw_stage(contract: SourceContract, base: Platform) -> Stage:
             # The rest of the limit is for the writer, the reader and the policy.
             memory_limit_bytes=step.catalog.profile.memory_limit_bytes // 4,
         )
+        return {f.name: getattr(report, f.name) for f in dataclasses.fields(report)} | seen
 
     def upstream_digest(platform: Platform, shard: str) -> str:
         settings = platform.settings
         return ingest.upstream_digest(
-            contract, shard, cache=settings.cache, project_root=settings.project_root
+            at_kept_revision(platform.lake, contract),
+            shard,
+            cache=settings.cache,
+            project_root=settings.project_root,
         )
 
     return Stage(
@@ -54,7 +67,10 @@ def raw_stage(contract: SourceContract, base: Platform) -> Stage:
         owner=contract.owner,
         tags=source_tags(contract),
         facts=source_facts(contract),
-        checks=(quality_check(contract),),
+        checks=(
+            quality_check(contract),
+            *((upstream_drift_check(contract),) if has_upstream(contract) else ()),
+        ),
         pool={"hub": "hub", "git": "git"}.get(contract.origin.kind),
         automated=False,
     )
@@ -92,17 +108,16 @@ def source_facts(contract: SourceContract) -> dict[str, Any]:
         "tritter/license_evidence": licence.evidence,
         "tritter/license_as_of": str(licence.as_of or "undated"),
         "tritter/contract": contract.file.name,
+        **pinned_facts(contract),
         "tritter/origin": dg.MetadataValue.json(_origin(contract)),
     }
 
 
 def _origin(contract: SourceContract) -> dict[str, Any]:
-    origin = contract.origin
-    return {name: _jsonable(getattr(origin, name)) for name in origin.__dataclass_fields__}
-
-
-def _jsonable(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(contract.origin).items()
+    }
 
 
 def refused_asset(contract: SourceContract) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:

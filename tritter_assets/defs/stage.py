@@ -91,6 +91,9 @@ class CheckOutcome:
     """What a check found, in stored tables only."""
 
     passed: bool
+    warns_only: bool = False
+    """When it did not pass: nothing that a blocking check must stop a run for."""
+    summary: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,7 +8,8 @@ Nothing is taken on trust from the stages before: a Dagster check is display, th
           rows that may not, with the reason
 
 A filtered row passes when no removal covers it, its verdicts end in `keep`, no duplicate index
-drops it, and the active use profile admits its four licence axes. A derived row passes when no
+drops it, upstream has not changed its licence or gate (see `sources/drift.py`), and the active use
+profile admits its four licence axes. A derived row passes when no
 removal covers it, its own axes are admitted, and every row it was derived from passed. A row whose
 verdicts or parents cannot be shown is not skipped: it raises.
 
@@ -30,12 +31,14 @@ from tritter_assets.lake import Lake
 from tritter_assets.lake.removals import read_removals
 from tritter_assets.licensing.admit import admit_frame
 from tritter_assets.removal import covered_by
+from tritter_assets.sources.drift import blocked_sources
 from tritter_assets.verdict import Action
 
 if TYPE_CHECKING:
     from tritter_assets.contracts.catalog import Catalog
 
-GATE_VERSION = "1"
+GATE_VERSION = "2"
+"""2: sources whose licence tag or gate changed upstream are held back."""
 
 METADATA_COLUMNS = (
     "id",
@@ -124,6 +127,7 @@ class _Gate:
         self._catalog = catalog
         self._removals = read_removals(lake)
         self._active = {contract.id for contract in catalog.active_sources()}
+        self._drifted = blocked_sources(lake, catalog)
         for index in _REQUIRED_INDEXES:
             if not lake.exists(index):
                 raise MissingProvenance(
@@ -179,6 +183,9 @@ class _Gate:
         if source not in self._active:
             self._exclude(rows, SOURCE_NOT_ACTIVE)
             return
+        if source in self._drifted:
+            self._exclude(rows, self._drifted[source])
+            return
         rows = self._without_removals(rows)
         rows = rows.join(self._dropped, on="id", how="left", maintain_order="left")
         self._exclude(rows.filter(pl.col("reason").is_not_null()))
@@ -225,7 +232,11 @@ class _Gate:
                 )
             inactive = ~pl.col("source").is_in(sorted(self._active))
             self._exclude(rows.filter(inactive), SOURCE_NOT_ACTIVE)
-            pending.append(self._without_removals(rows.filter(~inactive)))
+            rows = rows.filter(~inactive)
+            for source, why in self._drifted.items():
+                self._exclude(rows.filter(source=source), why)
+            rows = rows.filter(~pl.col("source").is_in(sorted(self._drifted)))
+            pending.append(self._without_removals(rows))
         while pending:
             known = pl.concat(
                 [

@@ -54,6 +54,8 @@ class IndexFile:
     filename: str
     url: str
     sha256: str | None
+    yanked: str | None = None
+    """Why the release was withdrawn, perhaps empty; None when it was not."""
 
 
 def configured_index(environ: Mapping[str, str] | None = None) -> PackageIndex:
@@ -91,7 +93,7 @@ def project_files(
         return tuple(_from_json(response.json(), response.url))
     parser = _Anchors()
     parser.feed(response.text)
-    return tuple(_from_anchor(href, response.url) for href in parser.links)
+    return tuple(_from_anchor(href, yanked, response.url) for href, yanked in parser.links)
 
 
 def _from_json(page: dict[str, Any], base: str) -> list[IndexFile]:
@@ -100,29 +102,38 @@ def _from_json(page: dict[str, Any], base: str) -> list[IndexFile]:
             filename=entry["filename"],
             url=urljoin(base, entry["url"]),
             sha256=(entry.get("hashes") or {}).get("sha256"),
+            yanked=_reason(entry.get("yanked")),
         )
         for entry in page.get("files", [])
     ]
 
 
+def _reason(yanked: bool | str | None) -> str | None:
+    """The JSON page says `false`, `true` or why."""
+    return yanked if isinstance(yanked, str) else ("" if yanked else None)
+
+
 class _Anchors(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.links: list[str] = []
+        self.links: list[tuple[str, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        href = dict(attrs).get("href") if tag == "a" else None
+        given = dict(attrs)
+        href = given.get("href") if tag == "a" else None
         if href:
-            self.links.append(href)
+            yanked = (given["data-yanked"] or "") if "data-yanked" in given else None
+            self.links.append((href, yanked))
 
 
-def _from_anchor(href: str, base: str) -> IndexFile:
+def _from_anchor(href: str, yanked: str | None, base: str) -> IndexFile:
     url, fragment = urldefrag(urljoin(base, href))
     algorithm, _, digest = fragment.partition("=")
     return IndexFile(
         filename=unquote(url.split("?", 1)[0].rsplit("/", 1)[-1]),
         url=url,
         sha256=digest if algorithm == "sha256" else None,
+        yanked=yanked,
     )
 
 

@@ -18,6 +18,7 @@ from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
 from tritter_assets.lake import fingerprint_of
 from tritter_assets.sources.archive_tree import (
     ArchiveIndex,
+    IndexedMember,
     index_archive,
     member_contents,
     planned_files,
@@ -41,6 +42,8 @@ from tritter_assets.sources.package_info import NO_INFO, PackageInfo, parse_pack
 from tritter_assets.sources.tree import TreeFacts, tree_evidence, tree_frames
 
 if TYPE_CHECKING:
+    from packaging.version import Version
+
     from tritter_assets.licensing.conclude import RepoEvidence
 
 _FORMAT = "tar.gz"
@@ -96,6 +99,13 @@ class SdistLoader:
         contents = member_contents(path, _FORMAT, index, files, context.limits)
         yield from tree_frames(contents, facts, context)
 
+    def describe(
+        self, origin: SdistOrigin, context: LoaderContext
+    ) -> tuple[PackageInfo, tuple[IndexedMember, ...]]:
+        """Returns what the archive's PKG-INFO says, and its members."""
+        _, index = self._open(origin, context)
+        return _package_info(index), index.members
+
     def _open(self, origin: SdistOrigin, context: LoaderContext) -> tuple[Path, ArchiveIndex]:
         path = self.fetch(origin, context)
         return path, index_archive(path, _FORMAT, origin.sha256, context.limits)
@@ -132,28 +142,47 @@ class SdistLoader:
         )
 
 
+def releases(package: str, files: tuple[IndexFile, ...]) -> dict[str, IndexFile]:
+    """Returns the source archives of a project by version, the oldest first.
+
+    Pre-releases are left out unless there is nothing else.
+    """
+    found = _archives(package, files)
+    final = {version for version in found if not version.is_prerelease} or set(found)
+    return {str(version): found[version] for version in sorted(final)}
+
+
+def _archives(package: str, files: tuple[IndexFile, ...]) -> dict[Version, IndexFile]:
+    from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
+    from packaging.version import InvalidVersion
+
+    found: dict[Version, IndexFile] = {}
+    for file in files:
+        if not file.filename.endswith(f".{_FORMAT}"):
+            continue
+        try:
+            name, version = parse_sdist_filename(file.filename)
+        except (InvalidSdistFilename, InvalidVersion):
+            continue  # names from before the naming rules
+        if name == canonicalize_name(package):
+            found.setdefault(version, file)
+    return found
+
+
 def _origin(contract: SourceContract) -> SdistOrigin:
     assert isinstance(contract.origin, SdistOrigin)
     return contract.origin
 
 
 def _find(origin: SdistOrigin, files: tuple[IndexFile, ...], index: PackageIndex) -> IndexFile:
-    from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
-    wanted = (canonicalize_name(origin.package), Version(origin.version))
-    versions: set[str] = set()
-    for file in files:
-        if not file.filename.endswith(f".{_FORMAT}"):
-            continue
-        try:
-            found = parse_sdist_filename(file.filename)
-        except (InvalidSdistFilename, InvalidVersion):
-            continue  # names from before the naming rules
-        if found == wanted:
-            return file
-        versions.add(str(found[1]))
-    has = f"it has {', '.join(sorted(versions, key=Version)[-5:])}" if versions else "it has none"
+    archives = _archives(origin.package, files)
+    found = archives.get(Version(origin.version))
+    if found is not None:
+        return found
+    versions = [str(version) for version in sorted(archives)[-5:]]
+    has = f"it has {', '.join(versions)}" if versions else "it has none"
     raise UpstreamUnavailable(
         f"sdist {origin.package} {origin.version} is not on the index {masked(index.url)} as a "
         f".{_FORMAT} ({has}); {WAY_OUT}"

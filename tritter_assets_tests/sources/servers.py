@@ -113,6 +113,7 @@ class IndexServer(Server):
         self.packages = packages
         self.html = html
         self.listed_sha256: dict[str, str] = {}
+        self.yanked: dict[str, str] = {}
 
     def answer(self, request: Any, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         parts = request.path.strip("/").split("/")
@@ -135,7 +136,15 @@ class IndexServer(Server):
         page = {
             "meta": {"api-version": "1.1"},
             "name": package,
-            "files": [{"filename": n, "url": u, "hashes": {"sha256": s}} for n, u, s in rows],
+            "files": [
+                {
+                    "filename": n,
+                    "url": u,
+                    "hashes": {"sha256": s},
+                    "yanked": self.yanked.get(n, False),
+                }
+                for n, u, s in rows
+            ],
         }
         return 200, json.dumps(page).encode(), {"Content-Type": JSON_TYPE}
 
