@@ -44,13 +44,7 @@ TEMPLATES = (
 def code_version() -> str:
     """Returns the version of everything that decides the rows."""
     literals = (LANGUAGES, TITLES, MAX_RESPONSE_BYTES, MIN_LINES, TEMPLATES)
-    bounds = (
-        documentation.MIN_LETTERS,
-        documentation.MIN_WORDS,
-        documentation.MAX_CHARACTERS,
-        documentation.MIN_LETTER_SHARE,
-    )
-    return f"{STAGE_VERSION}.{fingerprint_of(literals, bounds)}"
+    return f"{STAGE_VERSION}.{fingerprint_of(literals, documentation.bounds())}"
 
 
 def request_for(language: str, parent: Row) -> str:

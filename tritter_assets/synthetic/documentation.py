@@ -55,6 +55,11 @@ def is_test(qualified_name: str) -> bool:
     return _TEST_NAME.search(qualified_name) is not None
 
 
+def bounds() -> tuple[object, ...]:
+    """Returns what decides whether documentation is a request, for code versions."""
+    return MIN_LETTERS, MIN_WORDS, MAX_CHARACTERS, MIN_LETTER_SHARE
+
+
 def refusal(parent: Mapping[str, Any], *, min_lines: int, max_bytes: int) -> str | None:
     """Says why a function makes no instruction, or None when it may make one."""
     if is_test(parent["qualified_name"]):

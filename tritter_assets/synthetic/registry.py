@@ -13,6 +13,8 @@ from tritter_assets.synthetic import (
     class_diagram,
     docstring_instruct,
     mutation_pairs,
+    safety_pairs,
+    style_pairs,
 )
 from tritter_assets.synthetic.shards import (
     MakeRows,
@@ -89,6 +91,24 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
                 make_rows=mutation_pairs.make_rows,
                 parents=function_parents(*mutation_pairs.LANGUAGES),
                 code_version=mutation_pairs.code_version,
+            ),
+            Generator(
+                name=style_pairs.NAME,
+                description="Preference pairs: a well-written function against it spoilt.",
+                inputs=_functions(style_pairs.LANGUAGES),
+                languages=style_pairs.LANGUAGES,
+                make_rows=style_pairs.make_rows,
+                parents=function_parents(*style_pairs.LANGUAGES),
+                code_version=style_pairs.code_version,
+            ),
+            Generator(
+                name=safety_pairs.NAME,
+                description="Preference pairs: a safe call against its known unsafe form, by CWE.",
+                inputs=_functions(safety_pairs.LANGUAGES),
+                languages=safety_pairs.LANGUAGES,
+                make_rows=safety_pairs.make_rows,
+                parents=function_parents(*safety_pairs.LANGUAGES),
+                code_version=safety_pairs.code_version,
             ),
             Generator(
                 name=class_diagram.NAME,
