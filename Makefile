@@ -8,10 +8,10 @@ export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
 # BLAS and OpenMP pools of worker processes would otherwise fight over the same cores.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo dev test lint format bench browser clean help
+.PHONY: demo dev test lint format bench pin-crates browser clean help
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ format: $(VENV)/.installed-dev ## apply the formatter
 
 bench: $(VENV)/.installed-dev ## make bench NAME=near_dedup; one JSON object on the last line
 	@$(BIN)/python -m tritter_assets_tests.benchmarks.$(NAME)
+
+pin-crates: $(VENV)/.installed ## make pin-crates CRATES="serde ndarray"; entries of a crate contract
+	@$(BIN)/python -m tritter_assets.sources.crate_index $(CRATES)
 
 browser:
 	@sh .ci/install-browser.sh

@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tritter_assets.contracts.crate_origin import CrateOrigin, read_crate_origin
 from tritter_assets.contracts.fields import FieldReader, did_you_mean
 from tritter_assets.contracts.odcs import LOGICAL_TYPES, owner_of, quality_rules, read_odcs
 from tritter_assets.contracts.row_filter import parse_row_filter
@@ -42,6 +43,7 @@ _ORIGINS: dict[str, Any] = {
     "git": GitOrigin,
     "http": HttpOrigin,
     "file": FileOrigin,
+    "crate": CrateOrigin,
 }
 _FORMATS = {
     "hub": ("parquet", "jsonl", "csv", "arrow", "tar"),
@@ -204,6 +206,8 @@ def _origin(reader: FieldReader) -> Origin | None:
     kind = reader.choice("kind", _ORIGINS)
     if kind not in _ORIGINS:
         return None
+    if kind == "crate":
+        return read_crate_origin(reader)
     origin: Origin | None = reader.record(_ORIGINS[kind])
     if origin is None:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from tritter_assets.contracts.crate_origin import CrateOrigin
 from tritter_assets.contracts.row_filter import RowFilter
 from tritter_assets.record import HUMAN, NOASSERTION, Modality
 
@@ -92,7 +93,7 @@ class FileOrigin:
     kind: str = "file"
 
 
-Origin = SdistOrigin | HubOrigin | GitOrigin | HttpOrigin | FileOrigin
+Origin = SdistOrigin | HubOrigin | GitOrigin | HttpOrigin | FileOrigin | CrateOrigin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -63,7 +63,7 @@ _DEP5_GENERAL_CONFIDENCE = 0.85
 _CONTRACT_CONFIDENCE = 0.6
 _DISPUTED_CONFIDENCE = 0.6
 _PERMISSIVE_IN_COPYLEFT_CONFIDENCE = 0.75
-_PACKAGED = frozenset({"sdist", "git"})
+_PACKAGED = frozenset({"sdist", "git", "crate"})
 """Origins without a dataset around the files."""
 
 
