@@ -53,6 +53,9 @@ _FORMATS = {
 _INNER_FORMATS = ("jsonl", "csv")
 _ADDED_LATER = ("branch", "inner_format", "exclude")
 """Fields of an origin that count for a contract's identity only when they are set."""
+_INNER_FORMATS = ("jsonl", "csv")
+_ADDED_LATER = ("branch", "inner_format", "exclude")
+"""Fields of an origin that count for a contract's identity only when they are set."""
 _OURS = (
     "origin", "columns", "licence", "tier", "priority", "modality", "languages", "profiles",
     "shards", "refusal", "row_filter", "upstream",
@@ -230,6 +233,21 @@ def _origin(reader: FieldReader) -> Origin | None:
         fix = did_you_mean(file_format, _FORMATS[kind])
         reader.problem("file_format", f"is {file_format!r}", fix)
     return origin
+
+
+def _check_http(reader: FieldReader, origin: HttpOrigin) -> None:
+    if origin.sha256 != UNPINNED and not _SHA256.fullmatch(origin.sha256):
+        fix = f"write the 64 lower-case hex digits of the file, or {UNPINNED} until it is known"
+        reader.problem("sha256", f"is {origin.sha256!r}", fix)
+    if not origin.url.startswith(("https://", "http://")):
+        reader.problem("url", f"is {origin.url!r}", "write an https:// address")
+    inner = origin.inner_format
+    if inner is not None and inner not in _INNER_FORMATS:
+        reader.problem("inner_format", f"is {inner!r}", did_you_mean(inner, _INNER_FORMATS))
+    if inner is not None and origin.file_format != "zip":
+        message = f"stands beside file_format {origin.file_format!r}"
+        fix = "data files are read inside a zip only; leave inner_format out"
+        reader.problem("inner_format", message, fix)
 
 
 def _check_http(reader: FieldReader, origin: HttpOrigin) -> None:

@@ -13,7 +13,7 @@ from tritter_assets.sources.loader import Limits
 FILLED_BY_INGEST = frozenset(
     {"id", "source", "shard", "content_sha256", "content_bytes", "license_concluded",
      "license_method", "license_confidence", "license_evidence", "license_wrapper",
-     "access_terms", "generator", "attribution"}
+     "access_terms", "attribution"}
 )  # fmt: skip
 
 
