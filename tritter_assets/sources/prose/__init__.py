@@ -1,0 +1,1 @@
+"""From documentation as projects keep it to clean Markdown, code kept verbatim."""
