@@ -19,7 +19,13 @@ from tritter_assets.record import NOASSERTION
 NONE = "NONE"
 """SPDX's word for "no licence is given"."""
 
-_OWN_SYMBOLS = ("LicenseRef-OpenRAIL-M", "LicenseRef-Proprietary", NONE, NOASSERTION)
+_OWN_SYMBOLS = (
+    "LicenseRef-Academic-Use-Only",
+    "LicenseRef-OpenRAIL-M",
+    "LicenseRef-Proprietary",
+    NONE,
+    NOASSERTION,
+)
 _SEPARATOR = re.compile(r"(\(|\)|\s+(?:and|or|with)\s+)", re.IGNORECASE)
 _SLASH = re.compile(r"(?<=[\w.+])\s*/\s*(?=[A-Za-z])")
 _LIST = re.compile(r"\s*[,;]\s*")

@@ -18,6 +18,9 @@ REFUSED = {
     "wizardcoder_evol_instruct",
     "code_feedback",
     "big_clone_bench",
+    "hh_rlhf",
+    "ultrafeedback",
+    "code_ultrafeedback",
 }
 
 
