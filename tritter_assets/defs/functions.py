@@ -1,4 +1,4 @@
-"""functions/<language> and synthetic/<generator>: rows derived from filtered documents."""
+"""functions/* and synthetic/<generator>: rows derived from filtered documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tritter_assets.dedup.index import ShardInput
 from tritter_assets.defs.checks import license_gate_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
-from tritter_assets.functions import extract
+from tritter_assets.functions import extract, interop
 from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets.synthetic.registry import GENERATORS
 
@@ -34,6 +34,33 @@ def function_stages(base: Platform) -> Iterable[Stage]:
             kinds=frozenset({"delta", "treesitter"}),
             checks=(license_gate_check(f"functions/{language}"),),
         )
+
+
+def interop_stages(base: Platform) -> Iterable[Stage]:
+    """Declares the pairs of Rust and Python, if an active source has both through PyO3."""
+    sources = tuple(
+        contract.id
+        for contract in base.catalog.active_sources()
+        if interop.TAGS & set(contract.tags) and {"rust", "python"} <= set(contract.languages)
+    )
+    if not sources:
+        return
+    yield Stage(
+        key=interop.TABLE,
+        group=Group.FUNCTIONS,
+        description="What PyO3 hands from Rust to Python, each with the Python that calls it.",
+        code_version=interop.code_version(),
+        work=lambda step: interop.pair_interop(
+            step.lake,
+            _filtered_shards(sources)(step.platform),
+            fingerprint_of_shard=step.shard_fingerprint,
+        ),
+        deps=tuple(f"filtered/{source}" for source in sources),
+        inner_shards=_filtered_shards(sources),
+        schema=extract.FUNCTION_SCHEMA,
+        kinds=frozenset({"delta", "treesitter"}),
+        checks=(license_gate_check(interop.TABLE),),
+    )
 
 
 def synthetic_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:

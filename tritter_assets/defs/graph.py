@@ -12,7 +12,11 @@ from tritter_assets.defs.dedup import index_stages, signatures_stage
 from tritter_assets.defs.export import export_stages
 from tritter_assets.defs.filters import filtered_stage, verdicts_stage
 from tritter_assets.defs.freshness import Graph
-from tritter_assets.defs.functions import function_stages, synthetic_stages
+from tritter_assets.defs.functions import (
+    function_stages,
+    interop_stages,
+    synthetic_stages,
+)
 from tritter_assets.defs.mixes import mix_stages
 from tritter_assets.defs.packing import packing_stages
 from tritter_assets.defs.sources import raw_stage
@@ -38,6 +42,7 @@ def build_graph(base: Platform) -> Graph:
         return Graph(stages=stages)
     add(*index_stages(base))
     add(*function_stages(base))
+    add(*interop_stages(base))
     add(*synthetic_stages(base, frozenset(stages)))
     add(*mix_stages(base, frozenset(stages)))
     add(*packing_stages(base))
