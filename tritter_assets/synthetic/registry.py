@@ -8,9 +8,12 @@ from types import MappingProxyType
 
 from tritter_assets.dedup.index import ShardInput
 from tritter_assets.lake import Lake
+from tritter_assets.record import Modality
 from tritter_assets.synthetic import (
     call_graph,
     class_diagram,
+    commit_pairs,
+    docs_pairs,
     docstring_instruct,
     mutation_pairs,
     safety_pairs,
@@ -109,6 +112,29 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
                 make_rows=safety_pairs.make_rows,
                 parents=function_parents(*safety_pairs.LANGUAGES),
                 code_version=safety_pairs.code_version,
+            ),
+            Generator(
+                name=commit_pairs.NAME,
+                description="Preference pairs: a function after a fixing commit against before it.",
+                inputs=("filtered/*",),
+                languages=commit_pairs.LANGUAGES,
+                tags=frozenset({commit_pairs.TAG}),
+                make_rows=commit_pairs.make_rows,
+                parents=document_parents(
+                    *commit_pairs.LANGUAGES,
+                    modality=Modality.INSTRUCTION,
+                    columns=commit_pairs.COLUMNS,
+                ),
+                code_version=commit_pairs.code_version,
+            ),
+            Generator(
+                name=docs_pairs.NAME,
+                description="Preference pairs: the right passage of a document against a bad one.",
+                inputs=("filtered/*",),
+                languages=docs_pairs.LANGUAGES,
+                make_rows=docs_pairs.make_rows,
+                parents=document_parents(*docs_pairs.LANGUAGES, modality=Modality.TEXT),
+                code_version=docs_pairs.code_version,
             ),
             Generator(
                 name=class_diagram.NAME,

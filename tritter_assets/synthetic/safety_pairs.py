@@ -5,7 +5,7 @@
 
 | column | meaning |
 |---|---|
-| instruction | `write`: the request, from the documentation; `mend`: the unsafe code, to be mended |
+| instruction | `write`: the request, from documentation; `mend`: the unsafe code, to be mended |
 | chosen | the function as a person wrote it; for `mend` followed by the rule's reason |
 | rejected | the function with the unsafe form; for `mend` returned as it was, nothing found |
 | license_evidence | its second entry names the rule with its CWE, and the form of the request |

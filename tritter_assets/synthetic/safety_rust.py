@@ -287,6 +287,6 @@ RULES: tuple[Rule, ...] = (
     Rule(name="debug_check", cwe="CWE-617", hints=("assert",), weaken=_debug_only,
          keep_one_in=2,
          reason="`assert!` also checks in release builds, where `debug_assert!` is compiled out."),
-    Rule(name="panic_on_error", cwe="CWE-248", hints=("?",), weaken=_panicking, keep_one_in=12,
+    Rule(name="panic_on_error", cwe="CWE-248", hints=("?",), weaken=_panicking, keep_one_in=24,
          reason="The error goes to the caller; an unwrapped one takes the whole program down."),
 )  # fmt: skip
