@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.errors import ContractViolation
+from tritter_assets.sources.crate import CrateLoader
 from tritter_assets.sources.file import FileLoader
 from tritter_assets.sources.git import GitLoader
 from tritter_assets.sources.http import HttpLoader
@@ -19,6 +20,7 @@ LOADERS: Mapping[str, Loader] = {
     "git": GitLoader(),
     "http": HttpLoader(),
     "file": FileLoader(),
+    "crate": CrateLoader(),
 }
 
 
