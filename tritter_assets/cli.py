@@ -1,4 +1,4 @@
-"""The command line: `tritter {plan,inspect,license,dedup,audit,explain,forget,funnel}`.
+"""The command line: `tritter {plan,inspect,license,dedup,audit,explain,forget,pin,funnel}`.
 
 Every command takes `--json`. Errors that we raise on purpose are one line on standard error and
 exit status 2; a check that ran and failed is exit status 1. Rooms are imported by the command that
@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tritter_assets import pin_command
 from tritter_assets.errors import ContractViolation, TritterError
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def build_parser() -> argparse.ArgumentParser:
         chosen.add_argument(f"--{kind}", metavar="VALUE")
     forget.add_argument("--reason", metavar="TEXT", help="why; shown in reports")
     forget.add_argument("--dry-run", action="store_true", help="show what it covers, write nothing")
+    pin = command("pin", _pin, "show what upstream says today, and pin it in the contract")
+    pin_command.add_arguments(pin)
     command("funnel", _funnel, "show how many documents each stage left")
     return parser
 
@@ -310,6 +313,10 @@ def _forget(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         print("recorded; materialise the assets above, then `tritter audit` and the absence check")
     return 0
+
+
+def _pin(arguments: argparse.Namespace) -> int:
+    return pin_command.run(arguments, _settings(arguments), _print_table)
 
 
 def _funnel(arguments: argparse.Namespace) -> int:

@@ -142,6 +142,45 @@ def fetch_verified(
     raise UpstreamUnavailable(f"{what}: {masked(url)} could not be downloaded ({why}); {way_out}")
 
 
+def fetch_unpinned(
+    url: str,
+    folder: Path,
+    name: str,
+    *,
+    retries: RetryPolicy = DEFAULT_RETRIES,
+    what: str,
+    way_out: str,
+) -> str:
+    """Downloads what `url` serves now to `folder/<hash>/name` and returns its SHA-256.
+
+    Only for pinning: nothing vouches for the bytes but the person who pins them.
+
+    Raises:
+        UpstreamUnavailable: the download failed on every attempt.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{name}.{uuid4().hex}.partial"
+    arriving = _Arriving(partial)
+    why = ""
+    try:
+        for attempt in range(retries.attempts):
+            try:
+                _stream(url, arriving, True, retries, what)
+            except _Retry as error:
+                why = str(error)
+                if attempt + 1 < retries.attempts:
+                    retries.pause(attempt, error.retry_after)
+                continue
+            sha256 = arriving.digest.hexdigest()
+            target = folder / sha256[:16] / name
+            target.parent.mkdir(exist_ok=True)
+            os.replace(partial, target)
+            return sha256
+    finally:
+        partial.unlink(missing_ok=True)
+    raise UpstreamUnavailable(f"{what}: {masked(url)} could not be downloaded ({why}); {way_out}")
+
+
 def is_cached(target: Path, sha256: str) -> bool:
     """True when the file is there and is what the hash says; a damaged file is removed."""
     if not target.is_file():

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tritter_assets.contracts.parse_source import UNPINNED
 from tritter_assets.contracts.policy_model import DecisionKind, Policy
 from tritter_assets.contracts.source import (
     NOTHING,
@@ -46,7 +47,6 @@ from tritter_assets.sources.upstream import (
     MAIN,
     OK,
     REVISION_GONE,
-    UNPINNED,
     YANKED,
     Observation,
     latest,
@@ -295,23 +295,25 @@ class _Comparison:
         yield from self._field("license_tag", "licence tag", base, Level.ERROR, note, rights=True)
         facts = self.used or self.main
         claimed = self._claimed()
-        if self.claim.licence_tag or claimed is None or facts is None:
+        if claimed is None or facts is None:
             return
         tag = facts.facts.license_tag
         meant = normalize(tag, self.policy) if tag != NOTHING else NOASSERTION
         if meant == claimed or not tag:
             return
         silent = meant in (NOASSERTION, NONE)
+        # Pinned with this tag, somebody has seen that the contract says something else.
+        seen = self.claim.licence_tag == tag
         yield Drift(
             field="licence claim",
             baseline=claimed,
             used=tag,
             today=self.main.facts.license_tag if self.main else "",
-            level=Level.WARN if silent else Level.ERROR,
+            level=Level.INFO if seen else Level.WARN if silent else Level.ERROR,
             note="no tag confirms the contract's licence"
             if silent
             else f"the tag means {meant}; correct `licence` of the contract",
-            rights=not silent,
+            rights=not silent and not seen,
         )
 
     def _claimed(self) -> str | None:

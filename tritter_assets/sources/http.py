@@ -32,7 +32,13 @@ from tritter_assets.sources.archive_tree import (
     planned_files,
 )
 from tritter_assets.sources.data_file import EXTENSIONS, read_rows
-from tritter_assets.sources.download import DEFAULT_RETRIES, RetryPolicy, fetch_verified, masked
+from tritter_assets.sources.download import (
+    DEFAULT_RETRIES,
+    RetryPolicy,
+    fetch_unpinned,
+    fetch_verified,
+    masked,
+)
 from tritter_assets.sources.frames import gather_frames
 from tritter_assets.sources.globs import selects
 from tritter_assets.sources.loader import LoaderContext, UpstreamFile
@@ -42,6 +48,7 @@ from tritter_assets.sources.tree import TreeFacts, tree_evidence, tree_frames
 if TYPE_CHECKING:
     from tritter_assets.licensing.conclude import RepoEvidence
 
+_FOLDER = "http"
 _ARCHIVES = ("tar", "zip")
 WAY_OUT = "check the network and the address, or point the contract at a mirror of the same file"
 
@@ -121,14 +128,26 @@ class HttpLoader:
         if origin.sha256 == UNPINNED:
             raise ContractViolation(
                 f"file {_name(origin)}: the contract pins no hash, so nothing at "
-                f"{masked(origin.url)} can be trusted to be what it describes. Download it, look "
-                "at it, and write the output of `sha256sum FILE` into origin.sha256"
+                f"{masked(origin.url)} can be trusted to be what it describes. Pin what it "
+                "serves now with `tritter pin SOURCE --write`, or download it, look at it, and "
+                "write the output of `sha256sum FILE` into origin.sha256"
             )
-        target = context.cache / "http" / origin.sha256[:16] / _name(origin)
+        target = context.cache / _FOLDER / origin.sha256[:16] / _name(origin)
         return fetch_verified(
             origin.url,
             target,
             sha256=origin.sha256,
+            retries=self.retries,
+            what=f"file {_name(origin)}",
+            way_out=WAY_OUT,
+        )
+
+    def fetch_unpinned(self, origin: HttpOrigin, context: LoaderContext) -> str:
+        """Puts what the address serves now into the cache and returns its SHA-256."""
+        return fetch_unpinned(
+            origin.url,
+            context.cache / _FOLDER,
+            _name(origin),
             retries=self.retries,
             what=f"file {_name(origin)}",
             way_out=WAY_OUT,

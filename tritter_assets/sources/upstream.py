@@ -26,13 +26,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from tritter_assets.contracts.parse_source import UNPINNED
 from tritter_assets.contracts.source import HubOrigin, SourceContract
 from tritter_assets.lake import Lake, fingerprint_of
 
 MAIN = "main"
 """Observer of upstream as it is today."""
-
-UNPINNED = "unpinned"
 
 OK, YANKED, GONE, REVISION_GONE, CHANGED = "ok", "yanked", "gone", "revision_gone", "changed"
 """Values of `UpstreamFacts.status`."""

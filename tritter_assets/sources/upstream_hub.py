@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
+from tritter_assets.contracts.parse_source import UNPINNED
 from tritter_assets.contracts.source import GATES, NOTHING, HubOrigin, SourceContract
 from tritter_assets.errors import UpstreamUnavailable
 from tritter_assets.sources.hub_client import HubClient, Listing, explained
@@ -22,7 +23,6 @@ from tritter_assets.sources.upstream import (
     GONE,
     OK,
     REVISION_GONE,
-    UNPINNED,
     Observation,
     UpstreamFacts,
 )
