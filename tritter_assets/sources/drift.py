@@ -106,6 +106,10 @@ class Assessment:
     """Names the errors to a decision of kind `accept_upstream`; empty when there is none."""
     accepted_by: str
     """Who accepted them and until when; empty when nobody did."""
+    looked_at: str
+    """When upstream was first seen to say what it says now; empty when nobody looked yet."""
+    read_at: str
+    """When the revision in use was first seen; empty when it was not."""
 
     @property
     def errors(self) -> tuple[Drift, ...]:
@@ -129,7 +133,7 @@ class Assessment:
         """Says in one line per difference what it is, and at the end the way out."""
         shown = [d for d in self.drifts if d.level is not Level.INFO]
         if not shown:
-            return f"{self.source}: upstream says what the contract says."
+            return self._nothing_to_tell()
         lines = [f"{d.level}: {d.field}: {_sentence(d)}" for d in shown]
         if self.accepted_by:
             lines.append(f"The errors are accepted by {self.accepted_by}.")
@@ -140,6 +144,16 @@ class Assessment:
                 f"{self.subject} in policy/decisions.yaml."
             )
         return "\n".join(lines)
+
+    def _nothing_to_tell(self) -> str:
+        if self.looked_at:
+            return f"Upstream says what the contract says (first seen {self.looked_at})."
+        if self.read_at:
+            return (
+                f"The revision read on {self.read_at} says what the contract says; upstream was "
+                "not looked at since: the job observe_upstream does."
+            )
+        return "Nobody has looked at upstream yet: the job observe_upstream does."
 
     def table(self) -> str:
         """Returns the differences as a Markdown table."""
@@ -169,8 +183,9 @@ def assess(
         policy: Supplies licence names, access terms and decisions.
         use_profile: Decisions of other use profiles do not count.
     """
+    compared = _Comparison(contract, tuple(observations), policy) if observations else None
     found = sorted(
-        _Comparison(contract, tuple(observations), policy).drifts() if observations else (),
+        compared.drifts() if compared else (),
         key=lambda drift: (list(Level).index(drift.level), drift.field),
     )
     errors = [
@@ -190,8 +205,14 @@ def assess(
             ),
             "",
         )
+    main, used = (compared.main, compared.used) if compared else (None, None)
     return Assessment(
-        source=contract.id, drifts=tuple(found), subject=subject, accepted_by=accepted_by
+        source=contract.id,
+        drifts=tuple(found),
+        subject=subject,
+        accepted_by=accepted_by,
+        looked_at=main.observed_at if main else "",
+        read_at=used.observed_at if used else "",
     )
 
 

@@ -8,7 +8,9 @@ gate can, and is a fact of the day.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import yaml
 
@@ -34,6 +36,12 @@ class _Repository:
     commit: str
     gate: str
     last_modified: str
+    license_tag: str
+    """Of the Hub's own copy of the card's header."""
+
+
+class _NoFiles(UpstreamUnavailable):
+    """The commit holds nothing that the contract's config or folder names."""
 
 
 def look_at_hub_pin(contract: SourceContract, context: LoaderContext) -> UpstreamFacts:
@@ -93,19 +101,15 @@ def look_at_hub_now(
         )
     try:
         facts = _facts(contract, client, repository, context)
+    except _NoFiles as error:
+        facts = replace(_known(repository), status=CHANGED, note=str(error))
     except UpstreamUnavailable as error:
-        if used is None:
+        if repository.gate == NOTHING or used is None:
             raise
-        # The repository answered above: what fails now is the config, folder or file it promised.
-        note = str(error)
-        return replace(
-            used.facts,
-            revision=repository.commit,
-            newest=repository.commit,
-            gate=repository.gate,
-            status=CHANGED,
-            note=note,
-        )
+        # Behind a gate that this account has not passed: what the Hub itself says must do.
+        facts = replace(_known(repository), note=str(error))
+    if facts.status != OK:
+        return facts
     pinned = used.facts.revision if used is not None else origin.revision
     if pinned != UNPINNED and not _has(client, origin.repo, pinned):
         note = f"{origin.repo} has no commit {pinned} any more: its history was rewritten"
@@ -118,7 +122,10 @@ def _facts(
 ) -> UpstreamFacts:
     origin = replace(_origin(contract), revision=repository.commit)
     listing = client.listing(origin.repo, repository.commit, origin.data_dir, context.cache)
-    files = choose_files(listing, origin)
+    try:
+        files = choose_files(listing, origin)
+    except UpstreamUnavailable as error:
+        raise _NoFiles(str(error)) from None
     with client.open(origin.repo, repository.commit, files[0]) as stream:
         columns = columns_of(stream, files[0].name, origin.file_format, context)
     return UpstreamFacts(
@@ -135,6 +142,17 @@ def _facts(
     )
 
 
+def _known(repository: _Repository) -> UpstreamFacts:
+    """What is known of a commit whose files cannot be read."""
+    return UpstreamFacts(
+        revision=repository.commit,
+        license_tag=repository.license_tag,
+        gate=repository.gate,
+        last_modified=repository.last_modified,
+        newest=repository.commit,
+    )
+
+
 def card_license(readme: str) -> str:
     """Returns the licence tags of a dataset card's header, joined; `none` when it has none."""
     head = readme[3:].split("\n---", 1)[0] if readme.startswith("---") else ""
@@ -142,7 +160,10 @@ def card_license(readme: str) -> str:
         card = yaml.safe_load(head)
     except yaml.YAMLError:
         card = None
-    card = card if isinstance(card, dict) else {}
+    return _license_of(card if isinstance(card, dict) else {})
+
+
+def _license_of(card: Mapping[str, Any]) -> str:
     tags = card.get("license") or []
     tags = [tags] if isinstance(tags, str) else tags
     found = sorted({str(tag).strip().lower() for tag in tags if str(tag).strip()})
@@ -170,6 +191,7 @@ def _ask(client: HubClient, repo: str, revision: str) -> _Repository:
         commit=info.sha,
         gate=gate if gate in GATES else "manual",
         last_modified=changed.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else "",
+        license_tag=_license_of(info.card_data.to_dict()) if info.card_data else "",
     )
 
 

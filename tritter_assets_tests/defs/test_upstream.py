@@ -121,6 +121,63 @@ def test_the_nightly_look_shows_a_licence_change_and_stops_what_follows(
     assert [e.asset_key for e in whole.get_asset_materialization_events()] == [RAW]
 
 
+def test_each_change_shows_its_severity_and_a_readable_row(
+    hub: MovingHub, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    path = settings.contracts_root / "sources" / f"{SOURCE}.yaml"
+    path.write_text(path.read_text().replace("revision: unpinned", f"revision: {FIRST}"))
+    definitions = build_definitions(settings)
+    ingest = definitions.resolve_job_def(f"ingest_{SOURCE}")
+    observe = definitions.resolve_job_def(OBSERVE_JOB)
+    config = {"ops": {"look_at_upstreams": {"config": {"sources": [SOURCE]}}}}
+
+    def seen() -> dg.AssetCheckEvaluation:
+        result = ingest.execute_in_process(
+            instance=instance, partition_key="000", asset_selection=[RAW], raise_on_error=False
+        )
+        return _drift(result)
+
+    first = seen()
+    assert first.passed, first.description
+    renamed = {"body" if name == "text" else name: values for name, values in ROWS.items()}
+    changes: list[tuple[dict[str, bytes], str, str]] = [
+        (files(), "", ""),
+        (files(card(text="New words.")), "WARN", "| warning | README |"),
+        (files(rows=ROWS | {"stars": [1, 2, 3, 4]}), "WARN",
+         "| warning | column stars | absent | absent | integer |"),
+        (files(rows=ROWS | {"text": [1, 2, 3, 4]}), "ERROR",
+         "| error | column text | string | string | integer |"),
+        (files(rows=renamed), "ERROR", "| error | column text | string | string | absent |"),
+        (files(card("gpl-3.0")), "ERROR", "| error | licence tag | mit | mit | gpl-3.0 |"),
+        (files(card("")), "ERROR", "| error | licence tag | mit | mit | none |"),
+    ]  # fmt: skip
+    for number, (content, severity, row) in enumerate(changes):
+        hub.push(f"{number + 1:040x}", content)
+        assert observe.execute_in_process(instance=instance, run_config=config).success
+        found = seen()
+        assert found.passed == (not severity), row
+        if severity:
+            assert found.severity.value == severity, row
+        assert row in _table(found)
+    hub.push("d" * 40, files())
+    hub.gated = "auto"
+    assert observe.execute_in_process(instance=instance, run_config=config).success
+    found = seen()
+    assert (found.passed, found.severity.value) == (False, "ERROR")
+    assert "| error | gate | none | none | auto |" in _table(found)
+    hub.gated = False
+    hub.push("e" * 40, files(), rewrite=True)
+    assert observe.execute_in_process(instance=instance, run_config=config).success
+    found = seen()
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert f"| warning | revision | {FIRST} | {FIRST} | revision gone |" in _table(found)
+    hub.gone = True
+    assert observe.execute_in_process(instance=instance, run_config=config).success
+    found = seen()
+    assert (found.passed, found.severity.value) == (False, "ERROR")
+    assert f"| error | repository | {FIRST} | {FIRST} | gone |" in _table(found)
+
+
 def test_an_upstream_without_an_answer_hides_no_other(
     hub: MovingHub, settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from tritter_assets.contracts.policy import load_policy
+from tritter_assets.contracts.source import HubOrigin
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
 from tritter_assets.mixes.gate import admitted_rows
+from tritter_assets.sources.upstream import MAIN, Observation, UpstreamFacts, record
+from tritter_assets_tests.corpus import REPOSITORY
 from tritter_assets_tests.mixes.lake_of_rows import (
     catalog_of,
     cluster_row,
@@ -15,6 +21,7 @@ from tritter_assets_tests.mixes.lake_of_rows import (
     write_filtered,
     write_indexes,
 )
+from tritter_assets_tests.sources.builders import contract_of
 
 CATALOG = catalog_of({"a": (), "b": ()})
 
@@ -101,3 +108,30 @@ def test_rows_of_a_source_that_left_the_profile_are_held_back(lake: Lake) -> Non
     found = admitted_rows(lake, ["filtered/a"], catalog=catalog_of({"b": ()}))
     assert found.rows.is_empty()
     assert found.excluded_by_reason() == {"source_not_active": 2}
+
+
+def test_a_source_whose_licence_changed_upstream_is_held_back_with_all_made_from_it(
+    lake: Lake,
+) -> None:
+    contract = contract_of(HubOrigin(repo="org/data", revision="a" * 40), id="a")
+    catalog = catalog_of({"a": (), "b": ()})
+    others = [other for other in catalog.active_sources() if other.id != "a"]
+    catalog.active_sources = lambda: (contract, *others)
+    catalog.policy = load_policy(REPOSITORY / "data_contracts" / "policy")
+    rows = [*code("a", 2), *code("b", 1)]
+    write_filtered(lake, rows)
+    function = document("a", "f", "def f(): ...", derived_from=[rows[0]["id"]])
+    write_derived(lake, "functions/python", [function])
+    write_indexes(lake)
+    tables = ["filtered/a", "filtered/b", "functions/python"]
+    facts = UpstreamFacts(revision="a" * 40, license_tag="mit", gate="none")
+    record(lake, "a", "000", Observation("000", "2026-11-01T00:00:00Z", facts))
+    assert admitted_rows(lake, tables, catalog=catalog).rows.height == 4
+    moved = dataclasses.replace(facts, revision="b" * 40, license_tag="cc-by-nc-4.0")
+    record(lake, "a", MAIN, Observation(MAIN, "2026-11-02T00:00:00Z", moved))
+    found = admitted_rows(lake, tables, catalog=catalog)
+    assert found.rows["source"].to_list() == ["b"]
+    ((reason, number),) = found.excluded_by_reason().items()
+    assert number == 3
+    assert reason.startswith("upstream_drift of a (licence tag): look at upstream")
+    assert "tritter pin a --write --accept" in reason

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tritter_assets.sources.upstream_hub import card_license
 from tritter_assets_tests.sources.servers import HubServer
 
 FIRST, SECOND = "a" * 40, "b" * 40
@@ -52,6 +53,8 @@ class MovingHub(HubServer):
         self.history = {FIRST: content}
         self.gated: str | bool = False
         self.gone = False
+        self.closed = False
+        """Behind its gate, as for an account that has not agreed: names, and no content."""
 
     def push(self, commit: str, content: dict[str, bytes], *, rewrite: bool = False) -> None:
         """Moves `main` to a new commit; `rewrite` drops all that came before it."""
@@ -86,6 +89,9 @@ class MovingHub(HubServer):
                     "gated": self.gated,
                     "private": False,
                     "lastModified": "2026-11-20T10:00:00.000Z",
+                    "cardData": {"license": card_license(view.files["README.md"].decode())},
                 }
             )
+        if self.closed and "/resolve/" in path:
+            return 403, b"{}", {"X-Error-Code": "GatedRepo", "X-Error-Message": "no access"}
         return HubServer.answer(view, request, body)

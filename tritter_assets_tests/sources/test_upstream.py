@@ -244,6 +244,26 @@ def test_a_gate_that_appears_is_an_error(hub: MovingHub, lake: Lake, tmp_path: P
     assert left == [("gate", "none", "manual")]
 
 
+def test_a_gate_that_shuts_us_out_is_still_seen(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
+    _ingest(lake, _contract(), "000", tmp_path)
+    hub.push(SECOND, files(card("cc-by-4.0")))
+    hub.gated, hub.closed = "manual", True
+    found = _look(lake, _contract(), tmp_path)
+    assert {drift.field for drift in found.blocking} == {"licence tag", "gate", "gate claim"}
+    assert "README" not in _levels(found)
+    hub.gated = False
+    with pytest.raises(UpstreamUnavailable, match="accept the agreement"):
+        _look(lake, _contract(), tmp_path)
+
+
+def test_a_config_that_vanished_is_a_change(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
+    _ingest(lake, _contract(), "000", tmp_path)
+    hub.push(SECOND, {"README.md": card(), "other.csv": b"a\n1\n"})
+    found = _look(lake, _contract(), tmp_path)
+    assert _levels(found) == {"revision": "error", "newer revision": "info"}
+    assert "no parquet file" in found.summary()
+
+
 def test_a_contract_that_claims_another_licence_is_told(
     hub: MovingHub, lake: Lake, tmp_path: Path
 ) -> None:
