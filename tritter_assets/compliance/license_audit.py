@@ -6,6 +6,8 @@
 | license_audit.csv | rows, bytes and tokens by stage, source, concluded licence and action |
 | license_audit.html | the same for a person, with ten example rows per licence and their evidence |
 
+Each source stands there with what is claimed of it and what was found, whether it has rows or not.
+
 The audit fails when any row of a mix, of a packed table or of what a checkpoint was trained on is
 not admitted by the active use profile today, has no stored row behind it, lacks provenance, comes
 from a source that the catalogue refuses or does not know, or is recorded in the mix under another
@@ -25,6 +27,7 @@ from typing import Any
 import polars as pl
 
 from tritter_assets.compliance import html
+from tritter_assets.compliance.claims import claims, claims_digest
 from tritter_assets.compliance.licensed_rows import (
     audited_tables,
     examples_of,
@@ -43,7 +46,9 @@ from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.lineage.checkpoints import checkpoints, packed_rows, seen_documents
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: claims and findings of every source."""
+
 ASSET = "compliance/license_audit"
 
 _GATED = ("mix", "packed", "checkpoint")
@@ -94,7 +99,10 @@ class LicenseAudit:
 def code_version(catalog: Catalog) -> str:
     """Returns what changes the audit besides the tables: this stage, the policy, the profile."""
     digest = fingerprint_of(
-        catalog.policy.digest, catalog.profile.use_profile, catalog.profile.bytes_per_token
+        catalog.policy.digest,
+        catalog.profile.use_profile,
+        catalog.profile.bytes_per_token,
+        claims_digest(catalog),
     )
     return f"{STAGE_VERSION}.{digest}"
 
@@ -245,6 +253,7 @@ def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Re
         "totals": totals,
         "license_shares_of_mixes": by_license,
         "obligations": found.obligations,
+        "claims": claims(catalog, _rows_of_sources(found)),
         "rows": found.rows.to_dicts(),
         "examples": list(found.examples),
     }
@@ -268,6 +277,11 @@ def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Re
         warnings=[f"{rows} rows of mixes: {text}" for text, rows in found.warnings.items()],
         tables={"totals": markdown_table(totals), "licenses_in_mixes": markdown_table(by_license)},
     )
+
+
+def _rows_of_sources(found: LicenseAudit) -> dict[str, int]:
+    raw = found.rows.filter(pl.col("stage") == "raw").group_by("source").agg(pl.sum("rows"))
+    return dict(raw.iter_rows())
 
 
 def _license_shares(found: LicenseAudit) -> list[dict[str, Any]]:
@@ -318,6 +332,11 @@ def _page(
         html.records(by_license, caption="Share of tokens by concluded licence"),
         html.heading("Obligations"),
         html.records(obligations, caption="Obligations joined over all mixes"),
+        html.heading("Claimed and found"),
+        html.records(
+            claims(catalog, _rows_of_sources(found)),
+            caption="What is said of each source, and what its licence rests on",
+        ),
     ]
     for stage in found.rows["stage"].unique(maintain_order=True):
         rows = found.rows.filter(pl.col("stage") == stage).drop("stage").to_dicts()
