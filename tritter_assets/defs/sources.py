@@ -71,9 +71,25 @@ def raw_stage(contract: SourceContract, base: Platform) -> Stage:
             quality_check(contract),
             *((upstream_drift_check(contract),) if has_upstream(contract) else ()),
         ),
+        plot=_crate_licences(contract) if contract.origin.kind == "crate" else None,
         pool={"hub": "hub", "git": "git"}.get(contract.origin.kind),
         automated=False,
     )
+
+
+def _crate_licences(contract: SourceContract) -> Any:
+    """Shows the licence filter per crate in the asset's metadata."""
+
+    def table(platform: Platform) -> str:
+        from tritter_assets.sources.crate_report import crate_table, license_by_crate
+
+        profile = platform.catalog.profile.use_profile
+        crates = license_by_crate(
+            platform.lake, contract, policy=platform.catalog.policy, use_profile=profile
+        )
+        return crate_table(crates, profile)
+
+    return table
 
 
 def source_tags(contract: SourceContract) -> dict[str, str]:

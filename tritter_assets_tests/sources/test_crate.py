@@ -13,6 +13,7 @@ from tritter_assets.errors import UnsafeArchive, UpstreamChanged, UpstreamUnavai
 from tritter_assets.lake import Lake
 from tritter_assets.settings import find_project_root
 from tritter_assets.sources.crate import CrateLoader
+from tritter_assets.sources.crate_report import crate_table, license_by_crate
 from tritter_assets.sources.download import RetryPolicy
 from tritter_assets.sources.ingest import ingest_shard
 from tritter_assets.sources.loader import Limits
@@ -140,6 +141,24 @@ def test_each_crate_proves_its_own_licence(registry: CrateRegistry, tmp_path: Pa
     assert "GPL-3.0-only" in found["tiny-count", "src/borrowed.rs.md"][0]
     assert found["strict", "src/lib.rs.md"] == ("GPL-3.0-only", "package_metadata", "NONE")
     assert found["custom", "src/lib.rs.md"] == ("NOASSERTION", "none", "NONE")
+
+
+def test_the_licence_filter_is_shown_per_crate(registry: CrateRegistry, tmp_path: Path) -> None:
+    project = find_project_root(Path(__file__).parent)
+    lake, policy = Lake.at(tmp_path / "lake"), load_policy(project / "data_contracts" / "policy")
+    contract = _contract(registry)
+    assert license_by_crate(lake, contract, policy=policy, use_profile="brief") == ()
+    ingest_shard(
+        lake, contract, "000", policy=policy, cache=tmp_path / "cache", fingerprint="f",
+        project_root=project, loader=_loader(),
+    )  # fmt: skip
+    crates = license_by_crate(lake, contract, policy=policy, use_profile="brief")
+    table = crate_table(crates, "brief").splitlines()[2:]
+    assert table[0] == "| custom | 2.0.0 | NOASSERTION | 1 | 0 | license_unknown |"
+    assert table[1] == "| strict | 1.0.0 | GPL-3.0-only | 1 | 0 | license_not_admitted |"
+    tiny = crates[2]
+    assert (tiny.crate, tiny.num_rows, tiny.num_admitted) == ("tiny-count", 4, 3)
+    assert next(iter(tiny.licences)) == "MIT OR Apache-2.0"
 
 
 def test_a_licence_file_that_the_manifest_names_is_read(
