@@ -6,7 +6,7 @@
 
 | column | meaning |
 |---|---|
-| instruction | the message as a report, with the function as it was; or the documented request |
+| instruction | the message as a report, with the function as it was |
 | chosen | the function cut out of the file after |
 | rejected | the function cut out of the file before |
 | license_evidence | its second entry names the function and the number of changed lines |
@@ -29,8 +29,9 @@ from typing import Any
 
 from tritter_assets.functions.outline import FunctionOutline, outline, source_of
 from tritter_assets.lake import fingerprint_of
-from tritter_assets.synthetic import docstring_instruct, documentation
-from tritter_assets.synthetic.pairs import Change, pair_row, rank, text_of
+from tritter_assets.synthetic.docstring_instruct import TITLES
+from tritter_assets.synthetic.documentation import is_test
+from tritter_assets.synthetic.pairs import Change, pair_row, text_of
 from tritter_assets.synthetic.rewrite import leaves
 from tritter_assets.synthetic.shards import Row, choose, fenced
 
@@ -44,7 +45,6 @@ MAX_BYTES = 4000
 MAX_CHANGED_LINES = 16
 MIN_WORDS = 3
 MAX_WORDS = 60
-SEED = 0
 TEMPLATES = (
     "A commit in {path} says: {message}\n\nThis is the {language} function before it. Write it as "
     "it should be.\n\n{code}",
@@ -66,16 +66,20 @@ _OTHER = re.compile(
 )
 _TRAILER = re.compile(r"^[\w-]+-by:|^(change-id|bug|issue|refs?|closes?|fixes)\b[ :#]*#?\d",
                       re.IGNORECASE)  # fmt: skip
-_REFERENCE = re.compile(r"\s*\(?\b(fixes|closes|refs?|see|issue)?\s*#\d+\)?|https?://\S+")
+_REFERENCE = re.compile(
+    r"\s*\(?(?:\b(?:fixes|closes|refs?|see|issue)\s+)?#\d+\)?|\s*https?://\S+", re.IGNORECASE
+)
+_PREFIX = re.compile(r"^\w+(\([\w, /-]+\))?!?:\s+(?=\w+ \w+)|^\[[\w -]+\]\s+")
 _UNSCREENED = re.compile(r"[\w+/=.-]{20,}|\S+@\S+|\d{6,}|\d+\.\d+\.\d+\.\d+")
 _TEST_PATH = re.compile(r"(^|/)(tests?|testing|benches)(/|\.)|(^|/)test_|_tests?\.\w+$")
 
 
 def code_version() -> str:
     """Returns the version of everything that decides the rows."""
-    patterns = [p.pattern for p in (_FIX, _OTHER, _TRAILER, _REFERENCE, _UNSCREENED, _TEST_PATH)]
-    numbers = (MAX_FILE_BYTES, MAX_BYTES, MAX_CHANGED_LINES, MIN_WORDS, MAX_WORDS, SEED)
-    return f"{STAGE_VERSION}.{fingerprint_of(TEMPLATES, patterns, numbers, documentation.bounds())}"
+    rules = (_FIX, _OTHER, _TRAILER, _REFERENCE, _PREFIX, _UNSCREENED, _TEST_PATH)
+    patterns = [rule.pattern for rule in rules]
+    numbers = (MAX_FILE_BYTES, MAX_BYTES, MAX_CHANGED_LINES, MIN_WORDS, MAX_WORDS)
+    return f"{STAGE_VERSION}.{fingerprint_of(TEMPLATES, patterns, numbers)}"
 
 
 def is_fix(message: str) -> bool:
@@ -88,7 +92,7 @@ def report_of(message: str) -> str:
     """Returns a message's first paragraph without trailers, links and issue numbers."""
     paragraph = re.split(r"\n\s*\n", message.strip(), maxsplit=1)[0]
     kept = [line.strip() for line in paragraph.split("\n") if not _TRAILER.match(line.strip())]
-    text = _REFERENCE.sub("", " ".join(kept)).strip(" .:;-")
+    text = _PREFIX.sub("", _REFERENCE.sub("", " ".join(kept))).strip(" .:;-")
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
@@ -150,21 +154,12 @@ def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[di
         outcomes[reason] += 1
         return
     outcomes["pair"] += 1
-    facts = {
-        "id": parent["id"],
-        "name": function.name,
-        "qualified_name": function.qualified_name,
-        "docstring": function.docstring,
-    }
-    if documentation.is_request(function.docstring) and rank(SEED, parent["id"], "form") % 2:
-        instruction = docstring_instruct.request_for(language, facts)
-    else:
-        instruction = choose(TEMPLATES, NAME, parent["id"]).format(
-            path=parent["path"],
-            language=docstring_instruct.TITLES[language],
-            message=report_of(parent["instruction"]),
-            code=fenced(language, before),
-        )
+    instruction = choose(TEMPLATES, NAME, parent["id"]).format(
+        path=parent["path"],
+        language=TITLES[language],
+        message=report_of(parent["instruction"]),
+        code=fenced(language, before),
+    )
     where = f"{function.qualified_name}, {num_changed} changed lines"
     yield pair_row(
         parent,
@@ -197,7 +192,7 @@ def _num_changed(before: str, after: str) -> int:
 def _pair_refusal(
     function: FunctionOutline, before: str, after: str, num_changed: int, whole: str
 ) -> str:
-    if documentation.is_test(function.qualified_name):
+    if is_test(function.qualified_name):
         return "test_function"
     if max(len(before), len(after)) > MAX_BYTES:
         return "length"

@@ -9,6 +9,7 @@ import pytest
 
 from tritter_assets.functions.extract import extract_functions
 from tritter_assets.lake import Lake
+from tritter_assets.packing.render import render
 from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets.synthetic.registry import GENERATORS
 from tritter_assets_tests.functions.filtered_lake import document, fingerprint, lake_of
@@ -47,11 +48,47 @@ fn helper(x: u8) -> u8 {
     add(y, 1)
 }
 """
+STYLED = '''def merge(parts: list[str], limit: int) -> str:
+    """Joins the longest parts of a text until the limit on characters is reached.
+
+    Args:
+        parts: Pieces of a text.
+        limit: In characters.
+    """
+    # The longest first.
+    chosen_parts = sorted(parts, key=len, reverse=True)
+    joined_text = " ".join(chosen_parts)
+    settings = yaml.safe_load(joined_text)
+    return joined_text[:limit]
+'''
+GUIDE = """# Guide
+
+## How parts are merged
+
+The longest part comes first, then the others in order of length. Parts that do not fit are left
+out. The result is never longer than the limit, and it may be empty when nothing fits into it at
+all. Whoever wants all parts must leave the limit out.
+"""
+FIX = {
+    "modality": "instruction",
+    "instruction": "Fix crash on empty shapes",
+    "response": PYTHON,
+    "rejected": PYTHON.replace("    total = n + 1\n", "    total = n\n"),
+}
 DOCUMENTS = [
     document("shape.py", PYTHON, "python"),
     document("lib.rs", RUST, "rust", license_concluded="MIT OR Apache-2.0"),
     document("tainted.py", PYTHON.replace("Shape", "Figure"), "python", shard="001",
              generator="starcoder2", derived_from=["f" * 32]),
+    *(
+        document(f"{name}_{generator}", content, language, generator=generator, **columns)
+        for generator in ("human", "starcoder2")
+        for name, content, language, columns in (
+            ("styled.py", STYLED, "python", {}),
+            ("guide.md", GUIDE, "markdown", {"modality": "text"}),
+            ("fix.py", f"Fix\n\n{PYTHON}", "python", FIX),
+        )
+    ),
 ]  # fmt: skip
 
 
@@ -97,6 +134,32 @@ def test_same_rows_in_any_order(tmp_path: Path, name: str) -> None:
         lake, _ = generate(tmp_path / str(seed), name, documents)
         versions.append([state.data_version for state in lake.states(f"synthetic/{name}")])
     assert versions[0] == versions[1]
+
+
+PAIRS = ("mutation_pairs", "style_pairs", "safety_pairs", "commit_pairs", "docs_pairs")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_are_rows_that_preference_training_takes(tmp_path: Path, name: str) -> None:
+    _, rows = generate(tmp_path, name, DOCUMENTS)
+    for row in rows:
+        assert row["modality"] == "preference"
+        assert row["chosen"] != row["rejected"]
+        assert row["content"] == f"{row['instruction']}\n\n{row['chosen']}"
+        parts = [render(row, answer=answer) for answer in ("chosen", "rejected")]
+        assert parts[0][:3] == parts[1][:3]
+        inherited = json.loads(row["license_evidence"])[0]
+        assert inherited["where"] in row["derived_from"]
+        assert inherited["value"] == row["license_concluded"] == "MIT" or row["path"] == "lib.rs"
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_pair_goes_with_its_parent(tmp_path: Path, name: str) -> None:
+    _, rows = generate(tmp_path / "all", name, DOCUMENTS)
+    gone = next(row["id"] for row in DOCUMENTS if row["id"] in rows[0]["derived_from"])
+    kept = [row for row in DOCUMENTS if row["id"] != gone]
+    _, after = generate(tmp_path / "less", name, kept)
+    assert after == [row for row in rows if gone not in row["derived_from"]]
 
 
 def test_docstring_instruct_asks_for_what_the_author_wrote(tmp_path: Path) -> None:
