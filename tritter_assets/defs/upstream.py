@@ -10,6 +10,7 @@ import dagster as dg
 
 from tritter_assets.contracts.source import FileOrigin, HubOrigin, SourceContract
 from tritter_assets.defs.build import asset_key
+from tritter_assets.defs.progress import progress_logger
 from tritter_assets.defs.resources import LakeResource
 from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck, Step
 from tritter_assets.errors import TritterError
@@ -74,12 +75,10 @@ def settle(step: Step, contract: SourceContract) -> tuple[SourceContract, dict[s
 
     if not isinstance(contract.origin, HubOrigin):
         return contract, {}
-    assert step.shard is not None
     settings = step.platform.settings
     settled, seen = settle_revision(
         contract,
         step.lake,
-        step.shard,
         cache=settings.cache,
         project_root=settings.project_root,
     )
@@ -138,7 +137,7 @@ def build_observe_job(base: Platform) -> dg.JobDefinition:
                 failed[contract.id] = str(error)
                 context.log.error(f"{contract.id}: {error}")
                 continue
-            context.log.info(summary)
+            context.log.info(f"{contract.id}: {summary}")
             context.log_event(
                 dg.AssetObservation(
                     asset_key=asset_key(f"raw/{contract.id}"),
@@ -155,6 +154,7 @@ def build_observe_job(base: Platform) -> dg.JobDefinition:
     @dg.job(
         name=OBSERVE_JOB,
         description="Looks at every upstream of the profile and records what it says today.",
+        logger_defs={"console": progress_logger},
     )
     def observe_upstream() -> None:
         look_at_upstreams()

@@ -5,7 +5,7 @@
 | licence tag, gate, repository gone, pinned bytes changed | error |
 | the contract's licence or gate contradicts what is found | error |
 | a mapped column is missing or has another type | error |
-| shards of one unpinned source were read at two revisions | error |
+| an unpinned source was read at two revisions | error |
 | README text, another column, release withdrawn, revision gone | warning |
 | the contract pins no revision | warning |
 | a newer revision: warning where the access terms ask for the newest one, otherwise | info |
@@ -226,12 +226,12 @@ class _Comparison:
         self.first = observations[0]
         held = latest(observations)
         self.main = held.get(MAIN)
-        self.shards = {name: o for name, o in sorted(held.items()) if name != MAIN}
         self.pin = pinned_revision(contract)
-        ingested = [o for o in observations if o.observer != MAIN]
+        read = [o for o in observations if o.observer != MAIN]
+        self.revisions = tuple(dict.fromkeys(o.facts.revision for o in read))
         if self.pin != UNPINNED:
-            ingested = [o for o in ingested if o.facts.revision == self.pin]
-        self.used = ingested[0] if ingested else None
+            read = [o for o in read if o.facts.revision == self.pin]
+        self.used = read[0] if read else None
 
     def drifts(self) -> Iterator[Drift]:
         yield from self._status()
@@ -265,18 +265,16 @@ class _Comparison:
         if not used and self.pin != UNPINNED and not isinstance(self.contract.origin, HubOrigin):
             used = self.pin  # a hash or a commit: the rows can come from nothing else
         today = self.main.facts.newest if self.main else ""
-        by_shard = {name: o.facts.revision for name, o in self.shards.items()}
-        strangers = sorted(name for name, revision in by_shard.items() if revision != used)
         fix = f"`tritter pin {self.contract.id} --write`, then materialise all shards"
         if self.pin == UNPINNED:
-            if strangers:
+            if len(self.revisions) > 1:
                 yield Drift(
                     field="shards",
                     baseline=used,
-                    used=", ".join(sorted(set(by_shard.values()))),
+                    used=", ".join(self.revisions),
                     today=today,
                     level=Level.ERROR,
-                    note=f"shards {_few(strangers)} were read at another revision: {fix}",
+                    note=f"shards were read at more than one revision: {fix}",
                 )
             yield Drift(
                 field="pin",
@@ -285,15 +283,6 @@ class _Comparison:
                 today=today,
                 level=Level.WARN,
                 note=f"all shards are read at the first listing's revision; pin it: {fix}",
-            )
-        elif strangers and used:
-            yield Drift(
-                field="shards",
-                baseline=self.pin,
-                used=", ".join(sorted(set(by_shard.values()))),
-                today=today,
-                level=Level.WARN,
-                note=f"shards {_few(strangers)} are of another revision: materialise them again",
             )
         if used and today and today != used:
             terms = self.policy.access_terms.get(self.contract.licence.access_terms)
@@ -448,8 +437,3 @@ def _sentence(drift: Drift) -> str:
     if drift.today:
         parts.append(f"upstream today {drift.today}")
     return f"{', '.join(parts)}: {drift.note}"
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -100,6 +100,8 @@ class _Wanted:
     problems: tuple[str, ...] = ()
     """What a person must accept."""
     notes: tuple[str, ...] = ()
+    says_more: bool = True
+    """Whether the facts say anything that the pin itself does not."""
 
 
 def pin_sources(
@@ -163,7 +165,7 @@ def _pin(contract: SourceContract, request: _Request) -> Pin:
     pinned = pinned_revision(contract)
     try:
         wanted = _ASK[contract.origin.kind](contract, request)
-        claim = _claim(wanted.facts, request.now)
+        claim = _claim(wanted.facts, request.now) if wanted.says_more else None
         text = edited_text(contract.file, wanted.origin, claim)
         before = contract.file.read_text(encoding="utf-8")
         found = Pin(
@@ -274,9 +276,8 @@ def _ask_sdist(contract: SourceContract, request: _Request) -> _Wanted:
     if version == origin.version and file.sha256.lower() != origin.sha256:
         problems.append(f"error: the index has other bytes of {version}: {file.sha256}")
     fields = {"version": version, "sha256": file.sha256.lower()}
-    if version == origin.version and not problems:
-        facts = replace(facts, license_tag="")  # nothing to write down
-    return _Wanted(version, fields, replace(facts, gate=""), tuple(problems))
+    moves = version != origin.version or bool(problems)
+    return _Wanted(version, fields, replace(facts, gate=""), tuple(problems), says_more=moves)
 
 
 def _ask_git(contract: SourceContract, request: _Request) -> _Wanted:

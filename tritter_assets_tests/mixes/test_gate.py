@@ -125,7 +125,7 @@ def test_a_source_whose_licence_changed_upstream_is_held_back_with_all_made_from
     write_indexes(lake)
     tables = ["filtered/a", "filtered/b", "functions/python"]
     facts = UpstreamFacts(revision="a" * 40, license_tag="mit", gate="none")
-    record(lake, "a", "000", Observation("000", "2026-11-01T00:00:00Z", facts))
+    record(lake, "a", "a" * 40, Observation("a" * 40, "2026-11-01T00:00:00Z", facts))
     assert admitted_rows(lake, tables, catalog=catalog).rows.height == 4
     moved = dataclasses.replace(facts, revision="b" * 40, license_tag="cc-by-nc-4.0")
     record(lake, "a", MAIN, Observation(MAIN, "2026-11-02T00:00:00Z", moved))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tritter_assets.sources.drift import Assessment, assess, blocked_sources
 from tritter_assets.sources.upstream import (
     at_kept_revision,
     observe_now,
+    pinned_revision,
     read_observations,
     settle,
 )
@@ -73,8 +75,8 @@ def _contract(revision: str = FIRST, **changes: Any) -> SourceContract:
     return contract_of(HubOrigin(repo=REPO, revision=revision), **(facts | changes))
 
 
-def _ingest(lake: Lake, contract: SourceContract, shard: str, folder: Path) -> str:
-    settled, _ = settle(contract, lake, shard, cache=folder, project_root=folder, now=DAY)
+def _ingest(lake: Lake, contract: SourceContract, folder: Path) -> str:
+    settled, _ = settle(contract, lake, cache=folder, project_root=folder, now=DAY)
     assert isinstance(settled.origin, HubOrigin)
     return settled.origin.revision
 
@@ -94,9 +96,9 @@ def _levels(found: Assessment) -> dict[str, str]:
 
 def test_facts_of_a_commit_are_stored_once(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
     contract = _contract()
-    _ingest(lake, contract, "000", tmp_path)
+    _ingest(lake, contract, tmp_path)
     (seen,) = read_observations(lake, "small")
-    assert seen.observer == "000"
+    assert seen.observer == FIRST
     assert seen.observed_at == "2026-11-24T00:00:00Z"
     assert dataclasses.asdict(seen.facts) == {
         "revision": FIRST,
@@ -113,11 +115,10 @@ def test_facts_of_a_commit_are_stored_once(hub: MovingHub, lake: Lake, tmp_path:
     }
     version = lake.table_version("upstream/small")
     hub.requests.clear()
-    _ingest(lake, contract, "000", tmp_path)
+    _ingest(lake, contract, tmp_path)
     assert lake.table_version("upstream/small") == version
-    _ingest(lake, contract, "001", tmp_path)
     assert hub.requests == []
-    assert [seen.observer for seen in read_observations(lake, "small")] == ["000", "001"]
+    assert len(read_observations(lake, "small")) == 1
     assert _assessed(lake, contract).drifts == ()
 
 
@@ -125,9 +126,9 @@ def test_shards_of_an_unpinned_source_share_the_first_revision(
     hub: MovingHub, lake: Lake, tmp_path: Path
 ) -> None:
     contract = _contract("unpinned")
-    assert _ingest(lake, contract, "000", tmp_path) == FIRST
+    assert _ingest(lake, contract, tmp_path) == FIRST
     hub.push(SECOND, files(card(text="Now with more.")))
-    assert _ingest(lake, contract, "001", tmp_path) == FIRST
+    assert _ingest(lake, contract, tmp_path) == FIRST
     assert at_kept_revision(lake, contract).origin == dataclasses.replace(
         contract.origin, revision=FIRST
     )
@@ -135,20 +136,36 @@ def test_shards_of_an_unpinned_source_share_the_first_revision(
     assert _levels(found) == {"pin": "warning", "README": "warning", "newer revision": "info"}
     assert "tritter pin small --write" in found.summary()
     repinned = _contract(SECOND)
-    assert _ingest(lake, repinned, "000", tmp_path) == SECOND
-    assert _levels(_assessed(lake, repinned)) == {"README": "warning", "shards": "warning"}
+    assert _ingest(lake, repinned, tmp_path) == SECOND
+    assert _levels(_assessed(lake, repinned)) == {"README": "warning"}
+
+
+def test_shards_that_start_at_once_leave_one_observation(
+    hub: MovingHub, lake: Lake, tmp_path: Path
+) -> None:
+    def shard(number: int) -> str:
+        settled, _ = settle(
+            _contract("unpinned"), lake, cache=tmp_path, project_root=tmp_path,
+            now=DAY.replace(second=number),
+        )  # fmt: skip
+        return pinned_revision(settled)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(shard, range(6))) == {FIRST}
+    assert len(read_observations(lake, "small")) == 1
+    assert _levels(_assessed(lake, _contract("unpinned"))) == {"pin": "warning"}
 
 
 def test_two_revisions_in_one_unpinned_source_are_an_error(
     hub: MovingHub, lake: Lake, tmp_path: Path
 ) -> None:
     contract = _contract("unpinned")
-    _ingest(lake, contract, "000", tmp_path)
+    _ingest(lake, contract, tmp_path)
     hub.push(SECOND, files())
-    _ingest(lake, _contract(SECOND), "001", tmp_path)  # as two first runs at once could do
+    _ingest(lake, _contract(SECOND), tmp_path)  # as two first runs at once could do
     found = _assessed(lake, contract)
     assert _levels(found)["shards"] == "error"
-    assert "shards 001 were read at another revision" in found.summary()
+    assert "shards were read at more than one revision" in found.summary()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +187,7 @@ def test_a_changed_main_is_told_field_by_field(
     wanted: dict[str, str],
 ) -> None:  # fmt: skip
     lake = Lake.at(tmp_path / "lake")
-    _ingest(lake, _contract(), "000", tmp_path)
+    _ingest(lake, _contract(), tmp_path)
     hub.push(SECOND, files(readme, rows))
     found = _look(lake, _contract(), tmp_path)
     assert _levels(found) == {**wanted, "newer revision": "info"}
@@ -183,7 +200,7 @@ def test_a_licence_change_blocks_until_a_person_accepts_exactly_it(
 ) -> None:
     contract = _contract()
     catalog: Any = _Catalog(contract)
-    _ingest(lake, contract, "000", tmp_path)
+    _ingest(lake, contract, tmp_path)
     assert blocked_sources(lake, catalog) == {}
     hub.push(SECOND, files(card("cc-by-nc-4.0")))
     found = _look(lake, contract, tmp_path)
@@ -234,7 +251,7 @@ class _Catalog:
 
 
 def test_a_gate_that_appears_is_an_error(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _contract(), "000", tmp_path)
+    _ingest(lake, _contract(), tmp_path)
     hub.gated = "manual"
     found = _look(lake, _contract(), tmp_path)
     assert _levels(found) == {"gate": "error", "gate claim": "error"}
@@ -245,7 +262,7 @@ def test_a_gate_that_appears_is_an_error(hub: MovingHub, lake: Lake, tmp_path: P
 
 
 def test_a_gate_that_shuts_us_out_is_still_seen(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _contract(), "000", tmp_path)
+    _ingest(lake, _contract(), tmp_path)
     hub.push(SECOND, files(card("cc-by-4.0")))
     hub.gated, hub.closed = "manual", True
     found = _look(lake, _contract(), tmp_path)
@@ -257,7 +274,7 @@ def test_a_gate_that_shuts_us_out_is_still_seen(hub: MovingHub, lake: Lake, tmp_
 
 
 def test_a_config_that_vanished_is_a_change(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _contract(), "000", tmp_path)
+    _ingest(lake, _contract(), tmp_path)
     hub.push(SECOND, {"README.md": card(), "other.csv": b"a\n1\n"})
     found = _look(lake, _contract(), tmp_path)
     assert _levels(found) == {"revision": "error", "newer revision": "info"}
@@ -268,7 +285,7 @@ def test_a_contract_that_claims_another_licence_is_told(
     hub: MovingHub, lake: Lake, tmp_path: Path
 ) -> None:
     wrong = _contract(licence=LicenceFacts(row_column="lic", wrapper="Apache-2.0"))
-    _ingest(lake, wrong, "000", tmp_path)
+    _ingest(lake, wrong, tmp_path)
     found = _assessed(lake, wrong)
     assert _levels(found) == {"licence claim": "error"}
     assert "the tag means MIT" in found.summary()
@@ -276,14 +293,14 @@ def test_a_contract_that_claims_another_licence_is_told(
 
 def test_a_card_without_a_tag_only_warns(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
     hub.push(FIRST, files(card("")))
-    _ingest(lake, _contract(), "000", tmp_path)
+    _ingest(lake, _contract(), tmp_path)
     assert _levels(_assessed(lake, _contract())) == {"licence claim": "warning"}
 
 
 def test_a_vanished_repository_and_a_rewritten_history(
     hub: MovingHub, lake: Lake, tmp_path: Path
 ) -> None:
-    _ingest(lake, _contract(), "000", tmp_path)
+    _ingest(lake, _contract(), tmp_path)
     hub.push(SECOND, files(), rewrite=True)
     found = _look(lake, _contract(), tmp_path)
     assert _levels(found) == {"revision": "warning", "newer revision": "info"}
@@ -305,7 +322,7 @@ def test_offline_records_nothing(hub: MovingHub, lake: Lake, tmp_path: Path,
 def test_the_stack_asks_for_its_newest_version(hub: MovingHub, lake: Lake, tmp_path: Path) -> None:
     licence = LicenceFacts(row_column="lic", wrapper="MIT", access_terms="stack_v2_terms")
     contract = _contract(licence=licence)
-    _ingest(lake, contract, "000", tmp_path)
+    _ingest(lake, contract, tmp_path)
     hub.push(SECOND, files())
     found = _look(lake, contract, tmp_path)
     assert _levels(found) == {"newer revision": "warning"}
