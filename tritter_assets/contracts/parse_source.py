@@ -18,6 +18,7 @@ from typing import Any
 from tritter_assets.contracts.crate_origin import CrateOrigin, read_crate_origin
 from tritter_assets.contracts.fields import FieldReader, did_you_mean
 from tritter_assets.contracts.odcs import LOGICAL_TYPES, owner_of, quality_rules, read_odcs
+from tritter_assets.contracts.preference_pair import PAIR, parse_preference_pair
 from tritter_assets.contracts.row_filter import parse_row_filter
 from tritter_assets.contracts.source import (
     FileOrigin,
@@ -50,15 +51,14 @@ _FORMATS = {
     "http": ("parquet", "jsonl", "csv", "tar", "zip"),
     "file": ("parquet", "jsonl", "csv", "folder"),
 }
-_INNER_FORMATS = ("jsonl", "csv")
-_ADDED_LATER = ("branch", "inner_format", "exclude")
-"""Fields of an origin that count for a contract's identity only when they are set."""
+CLEANING = ("documentation",)
+"""What `text: {clean: ...}` may ask for."""
 _INNER_FORMATS = ("jsonl", "csv")
 _ADDED_LATER = ("branch", "inner_format", "exclude")
 """Fields of an origin that count for a contract's identity only when they are set."""
 _OURS = (
     "origin", "columns", "licence", "tier", "priority", "modality", "languages", "profiles",
-    "shards", "refusal", "row_filter", "upstream",
+    "shards", "refusal", "row_filter", "preference_pair", "upstream", "text",
 )  # fmt: skip
 _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -112,12 +112,16 @@ def parse_source(path: Path) -> SourceContract:
         "file": path,
     }
     _check(file, ours, contract, problems)
+    if ours.has("preference_pair"):
+        contract["preference_pair"] = parse_preference_pair(ours.child("preference_pair"))
     if ours.has("row_filter"):
         contract["row_filter"] = parse_row_filter(
             ours.child("row_filter"),
             upstream={column.name for column in contract["upstream_schema"]},
             is_table=_is_table(origin),
         )
+    if ours.has("text"):
+        contract["clean"] = _clean(ours, origin)
     ours.skip("refusal")
     ours.done()
     if problems or origin is None or licence is None:
@@ -134,7 +138,8 @@ def identity_digest(contract: SourceContract) -> str:
         "origin": {
             name: value
             for name, value in dataclasses.asdict(contract.origin).items()
-            if value or name not in _ADDED_LATER or contract.origin.kind not in ("hub", "http")
+            if name != "tag"  # the commit names every byte, however it was reached
+            and (value or name not in _ADDED_LATER or contract.origin.kind not in ("hub", "http"))
         },
         "columns": dict(contract.columns),
         "licence": {name: value for name, value in licence.items() if name not in _PROSE},
@@ -142,8 +147,12 @@ def identity_digest(contract: SourceContract) -> str:
         "languages": contract.languages,
         "num_shards": contract.num_shards,
     }
+    if contract.preference_pair is not None:
+        identity["preference_pair"] = dataclasses.asdict(contract.preference_pair)
     if contract.row_filter is not None:
         identity["row_filter"] = dataclasses.asdict(contract.row_filter)
+    if contract.clean is not None:
+        identity["clean"] = contract.clean
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -250,19 +259,14 @@ def _check_http(reader: FieldReader, origin: HttpOrigin) -> None:
         reader.problem("inner_format", message, fix)
 
 
-def _check_http(reader: FieldReader, origin: HttpOrigin) -> None:
-    if origin.sha256 != UNPINNED and not _SHA256.fullmatch(origin.sha256):
-        fix = f"write the 64 lower-case hex digits of the file, or {UNPINNED} until it is known"
-        reader.problem("sha256", f"is {origin.sha256!r}", fix)
-    if not origin.url.startswith(("https://", "http://")):
-        reader.problem("url", f"is {origin.url!r}", "write an https:// address")
-    inner = origin.inner_format
-    if inner is not None and inner not in _INNER_FORMATS:
-        reader.problem("inner_format", f"is {inner!r}", did_you_mean(inner, _INNER_FORMATS))
-    if inner is not None and origin.file_format != "zip":
-        message = f"stands beside file_format {origin.file_format!r}"
-        fix = "data files are read inside a zip only; leave inner_format out"
-        reader.problem("inner_format", message, fix)
+def _clean(ours: FieldReader, origin: Origin | None) -> str | None:
+    reader = ours.child("text")
+    clean = reader.choice("clean", CLEANING)
+    reader.done()
+    if _is_table(origin) or not isinstance(origin, GitOrigin | HttpOrigin):
+        fix = "leave it out, or take the files of a git repository or an archive"
+        reader.problem("clean", "is for files of text", fix)
+    return clean or None
 
 
 def _columns(ours: FieldReader, origin: Origin | None) -> dict[str, str]:
@@ -338,6 +342,8 @@ def _check(
     if not contract["profiles"] and not ours.has("refusal"):
         ours.problem("profiles", "is empty", "name a profile, or add a refusal")
     upstream = {column.name for column in contract["upstream_schema"]}
+    if upstream and ours.has("preference_pair"):
+        upstream.add(PAIR)
     for name, column in contract["columns"].items():
         if upstream and column.split(".")[0] not in upstream:
             message = f"{name}: {column!r} is not among upstream's columns"

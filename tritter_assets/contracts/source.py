@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from tritter_assets.contracts.crate_origin import CrateOrigin
+from tritter_assets.contracts.preference_pair import PreferencePair
 from tritter_assets.contracts.row_filter import RowFilter
 from tritter_assets.record import HUMAN, NOASSERTION, Modality
 
@@ -60,6 +61,8 @@ class GitOrigin:
 
     url: str
     commit: str
+    tag: str | None = None
+    """The tag to fetch by; a tag that names another commit is refused."""
     include: tuple[str, ...] = ("**",)
     exclude: tuple[str, ...] = ()
     kind: str = "git"
@@ -189,8 +192,12 @@ class SourceContract:
     num_shards: int
     tags: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    clean: str | None = None
+    """`documentation` when files become clean Markdown; None keeps their own text."""
     row_filter: RowFilter | None = None
     """Which of upstream's rows are taken; None takes them all."""
+    preference_pair: PreferencePair | None = None
+    """How the better and the worse answer of a row are found; None: `columns` maps them."""
     upstream_schema: tuple[SourceColumn, ...] = ()
     upstream: UpstreamClaim | None = None
     """What upstream said when it was last pinned; drift is measured against it."""

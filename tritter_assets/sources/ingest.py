@@ -12,9 +12,11 @@ document in two shards of one source stays twice here; the exact index finds it.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +26,7 @@ from tritter_assets.contracts.policy import Policy
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.errors import ContractViolation, LicenseRefused
 from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.record import DOCUMENT_SCHEMA, content_sha256, document_id
+from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets.sources.archive_tree import INDEX_VERSION
 from tritter_assets.sources.ledger import SkipLedger
 from tritter_assets.sources.loader import (
@@ -34,6 +36,8 @@ from tritter_assets.sources.loader import (
     UpstreamFile,
     shard_files,
 )
+from tritter_assets.sources.pieces import PieceStore
+from tritter_assets.sources.prose.clean import CLEANER_VERSION
 from tritter_assets.sources.registry import loader_for
 from tritter_assets.sources.sorting import DocumentSorter
 
@@ -75,7 +79,10 @@ def code_version(contract: SourceContract, policy: Policy) -> str:
     """Returns the identity of the code, contract and policy that make the rows."""
     from tritter_assets.licensing import conclude
 
-    digest = fingerprint_of(contract.digest, conclude.code_version(policy), INDEX_VERSION)
+    parts = [contract.digest, conclude.code_version(policy), INDEX_VERSION]
+    if contract.clean is not None:
+        parts.append(CLEANER_VERSION)
+    digest = fingerprint_of(*parts)
     return f"{STAGE_VERSION}.{digest}"
 
 
@@ -146,8 +153,15 @@ def ingest_shard(
     files = shard_files(used.plan(contract, context), number, contract.num_shards)
     pinned = used.pinned_digest(contract, context)
     concluder = Concluder(policy, contract, used.evidence(contract, context))
-    sorter = DocumentSorter(cache / "spill", memory_limit_bytes, _TIE_BREAK)
-    ledger = SkipLedger(contract.id, shard, cache / "spill")
+    spill = cache / "spill" / f"{contract.id}-{shard}"
+    shutil.rmtree(spill, ignore_errors=True)  # of a run that was killed
+    pieces = PieceStore(
+        cache / "pieces" / contract.id / shard,
+        fingerprint_of(fingerprint, STAGE_VERSION, contract.digest, asdict(context.limits)),
+    )
+    context = replace(context, pieces=pieces)
+    sorter = DocumentSorter(spill, memory_limit_bytes, _TIE_BREAK)
+    ledger = SkipLedger(contract.id, shard, spill)
     context.skips.sink = ledger.add
     counts = _Counts()
     try:
@@ -167,6 +181,8 @@ def ingest_shard(
     finally:
         ledger.close()
         sorter.close()
+        shutil.rmtree(spill, ignore_errors=True)
+    pieces.clear()
     return IngestReport(
         source=contract.id,
         shard=shard,
@@ -246,11 +262,24 @@ _EMPTY = pl.DataFrame(schema=pl.Schema(DOCUMENT_SCHEMA))
 
 
 def _identified(frame: pl.DataFrame) -> pl.DataFrame:
-    rows = frame.select("source", "repo", "path", "content").rows()
-    texts = [row[3] for row in rows]
+    """Adds id and content hash: the text is hashed where it lies and never becomes a `str`."""
+    content = frame["content"].to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = content.buffers()
+    first = content.offset
+    ends = memoryview(offsets).cast("q")[first : first + len(content) + 1]
+    text = memoryview(data) if data is not None else memoryview(b"")
+    ids: list[str] = []
+    hashes: list[str] = []
+    for number, place in enumerate(frame.select("source", "repo", "path").iter_rows()):
+        part = text[ends[number] : ends[number + 1]]
+        digest = hashlib.sha256("\0".join((*place, "")).encode())
+        digest.update(part)
+        digest.update(b"\0")
+        ids.append(digest.hexdigest()[:32])
+        hashes.append(hashlib.sha256(part).hexdigest())
     return frame.with_columns(
-        pl.Series("id", [document_id(*row) for row in rows], pl.String),
-        pl.Series("content_sha256", [content_sha256(text) for text in texts], pl.String),
+        pl.Series("id", ids, pl.String),
+        pl.Series("content_sha256", hashes, pl.String),
         pl.col("content").str.len_bytes().cast(pl.Int64).alias("content_bytes"),
     ).select(DOCUMENT_SCHEMA.names)
 

@@ -15,6 +15,8 @@ from tritter_assets.record import Modality
 from tritter_assets.sources.frames import gather_frames
 from tritter_assets.sources.language import guess_language, modality_of_file
 from tritter_assets.sources.loader import LoaderContext, SkipReason
+from tritter_assets.sources.prose.clean import clean_document
+from tritter_assets.sources.prose.includes import ReadFile, no_files
 from tritter_assets.sources.text import decode_text
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _NOT_LICENSE_TEXT = re.compile(
 )
 _DEP5 = ("debian/copyright", ".reuse/dep5")
 _LICENSES_FOLDER = "LICENSES"
+_LARGE_FILE_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+"""What git keeps in place of a file that lies on another server."""
 MAX_EVIDENCE_BYTES = 1 << 20
 """A licence file above this is a list of third parties' texts; its first part is kept."""
 
@@ -45,6 +49,8 @@ class TreeFacts:
     owner: str | None
     author_emails: tuple[str, ...] = ()
     modality: Modality = Modality.CODE
+    clean: str | None = None
+    """`documentation`: rows hold clean Markdown instead of the file's own text."""
 
 
 def is_license_file(path: str) -> bool:
@@ -64,39 +70,69 @@ def is_evidence(path: str) -> bool:
 
 
 def tree_frames(
-    files: Iterable[tuple[str, bytes]], facts: TreeFacts, context: LoaderContext
+    files: Iterable[tuple[str, bytes]],
+    facts: TreeFacts,
+    context: LoaderContext,
+    *,
+    read_included: ReadFile = no_files,
 ) -> Iterator[pl.DataFrame]:
-    """Streams one row per text file; files without text are counted, not lost."""
-    return gather_frames(_rows(files, facts, context), context.limits)
+    """Streams one row per text file; files without text are counted, not lost.
+
+    `read_included` gives other files of the tree to documentation pages that include them.
+    """
+    return gather_frames(_rows(files, facts, context, read_included), context.limits)
 
 
 def _rows(
-    files: Iterable[tuple[str, bytes]], facts: TreeFacts, context: LoaderContext
+    files: Iterable[tuple[str, bytes]],
+    facts: TreeFacts,
+    context: LoaderContext,
+    read_included: ReadFile,
 ) -> Iterator[dict[str, Any]]:
     for path, raw in files:
-        where = f"{facts.repo}@{facts.revision}:{path}"
-        if len(raw) > context.limits.document_bytes:
+        found = _document(path, raw, facts, context, read_included)
+        if isinstance(found, SkipReason):
             context.skips.add(
-                SkipReason.TOO_LARGE, where, repo=facts.repo, path=path, revision=facts.revision
+                found,
+                f"{facts.repo}@{facts.revision}:{path}",
+                repo=facts.repo,
+                path=path,
+                revision=facts.revision,
             )
             continue
-        decoded = decode_text(raw)
-        if isinstance(decoded, SkipReason):
-            context.skips.add(decoded, where, repo=facts.repo, path=path, revision=facts.revision)
-            continue
-        context.encodings[decoded.encoding] += 1
-        language = guess_language(path)
+        language = "markdown" if facts.clean else guess_language(path)
+        modality = Modality.TEXT if facts.clean else modality_of_file(language, facts.modality)
         yield {
             "repo": facts.repo,
             "path": path,
             "revision": facts.revision,
             "url": facts.url.replace("{path}", path) if facts.url else None,
             "language": language,
-            "modality": str(modality_of_file(language, facts.modality)),
-            "content": decoded.text,
+            "modality": str(modality),
+            "content": found,
             "owner": facts.owner,
             "author_emails": list(facts.author_emails),
         }
+
+
+def _document(
+    path: str, raw: bytes, facts: TreeFacts, context: LoaderContext, read_included: ReadFile
+) -> str | SkipReason:
+    if len(raw) > context.limits.document_bytes:
+        return SkipReason.TOO_LARGE
+    if raw.startswith(_LARGE_FILE_POINTER):
+        return SkipReason.BLOB_MISSING
+    decoded = decode_text(raw)
+    if isinstance(decoded, SkipReason):
+        return decoded
+    text = decoded.text
+    if facts.clean:
+        cleaned = clean_document(text, path, read_included)
+        if not cleaned:
+            return SkipReason.MALFORMED_ROW if cleaned is None else SkipReason.EMPTY
+        text = cleaned
+    context.encodings[decoded.encoding] += 1
+    return text
 
 
 def tree_evidence(
