@@ -19,8 +19,9 @@ something that those before it do not. A class longer than `MAX_RUST_BYTES` is s
 its definition, one example, and the methods which that example is the first to call.
 
 Invariants: all pieces are verbatim and of one repository in one shard; the licence is the AND of
-the parents'; no pair without a call. Cost: two parses of each Python file and one of each Rust
-file of the repositories that export something. Blind spots: see `interop_rust`, `interop_python`,
+the parents'; no pair without a call. Cost: 4 MB/s a core; a parse of each
+file of a repository that exports something, and a second of the Python files that reach it; memory
+is the documents of one shard, held once. Blind spots: see `interop_rust`, `interop_python`,
 `interop_uses`; Rust and Python of one repository in different shards are not paired.
 """
 
@@ -271,7 +272,10 @@ def _example(place: int, file: PythonFile, uses: FunctionUses, key: int, text: s
         file.path,
         function.start_byte,
     )
-    words = {text_of(node) for node in walk(function.node) if node.type == "identifier"}
+    above = function.node.parent
+    is_decorated = above is not None and above.type == "decorated_definition"
+    whole = above if above is not None and is_decorated else function.node
+    words = {text_of(node) for node in walk(whole) if node.type == "identifier"}
     imports = sorted({file.bindings[word].statement for word in words if word in file.bindings})
     inside = f", class {function.container}" if function.container else ""
     lines = [f"# Python: {file.path}{inside}", *imports[:MAX_IMPORTS], *(["", ""] * bool(imports))]

@@ -8,19 +8,22 @@ by `globals()`, `importlib` or `setattr`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from tritter_assets.functions.grammar import parse
-from tritter_assets.functions.outline import FunctionOutline, outline
+from tritter_assets.functions.grammar import parse, query_matches
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 Module = tuple[str, ...]
 """A dotted name in its parts; of a relative import, the path from the root of the repository."""
+
+IMPORTS = "(import_statement) @import (import_from_statement) @from"
+_REPLACED = re.compile(rb"sys\.modules\[__name__\]\s*=[^=]")
 
 MAX_CHAIN = 32
 """Parts of a dotted expression, and calls inside calls, that are followed."""
@@ -38,18 +41,20 @@ class Binding:
 
 @dataclass(slots=True)
 class PythonFile:
-    """A parsed file."""
+    """What was read of a file; no syntax tree is kept, since a repository may hold thousands."""
 
     path: str
     source: bytes
-    root: Node
-    functions: tuple[FunctionOutline, ...]
     bindings: dict[str, Binding] = field(default_factory=dict)
     stars: list[Module] = field(default_factory=list)
     definitions: set[str] = field(default_factory=set)
     """Functions and classes at the top of the file."""
-    aliases: dict[str, Node] = field(default_factory=dict)
-    """Top-level `name = a.b` -> the expression."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Top-level `name = a.b` -> `a.b`."""
+    fields: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(class, attribute) -> the annotation in the class body."""
+    is_replaced: bool = False
+    """True when the file puts another module in its own place: its names are not its own."""
 
     @property
     def module(self) -> Module:
@@ -66,23 +71,26 @@ class PythonFile:
 def read_python(path: str, source: bytes) -> PythonFile | None:
     """Reads a file; None when it is over the bounds on size or matches."""
     tree = parse("python", source)
-    found = outline("python", source)
-    if tree is None or found is None:
+    imports = None if tree is None else query_matches("python", IMPORTS, tree.root_node)
+    if tree is None or imports is None:
         return None
-    file = PythonFile(path, source, tree.root_node, found.functions)
+    file = PythonFile(path, source, is_replaced=_REPLACED.search(source) is not None)
     for node in tree.root_node.named_children:
         inner = node
         if node.type == "decorated_definition":
             inner = node.child_by_field_name("definition") or node
         if inner.type in ("function_definition", "class_definition"):
-            file.definitions.add(text_of(inner.child_by_field_name("name")))
+            name = text_of(inner.child_by_field_name("name"))
+            file.definitions.add(name)
+            body = inner.child_by_field_name("body")
+            if inner.type == "class_definition" and body is not None:
+                _read_fields(file, name, body)
         elif node.type == "expression_statement" and node.named_child_count:
             _read_alias(file, node.named_children[0])
-    for node in walk(tree.root_node):
-        if node.type == "import_statement":
-            _read_import(file, node)
-        elif node.type == "import_from_statement":
-            _read_import_from(file, node)
+    for captures in sorted(imports, key=lambda found: next(iter(found.values()))[0].start_byte):
+        for kind, nodes in captures.items():
+            reader = _read_import if kind == "import" else _read_import_from
+            reader(file, nodes[0])
     return file
 
 
@@ -108,7 +116,16 @@ def _read_alias(file: PythonFile, node: Node) -> None:
     if left is None or left.type != "identifier":
         return
     if right is not None and right.type in ("identifier", "attribute"):
-        file.aliases[text_of(left)] = right
+        file.aliases[text_of(left)] = text_of(right)
+
+
+def _read_fields(file: PythonFile, name: str, body: Node) -> None:
+    for statement in body.named_children:
+        inner = statement.named_children[0] if statement.named_children else None
+        if statement.type == "expression_statement" and inner and inner.type == "assignment":
+            kind = inner.child_by_field_name("type")
+            if kind is not None:
+                file.fields[name, text_of(inner.child_by_field_name("left"))] = text_of(kind)
 
 
 def _read_import(file: PythonFile, node: Node) -> None:

@@ -12,6 +12,7 @@ built-in type has one.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from tritter_assets.functions.interop_python import (
     walk,
 )
 from tritter_assets.functions.interop_rust import NEW
-from tritter_assets.functions.outline import FunctionOutline
+from tritter_assets.functions.outline import FunctionOutline, outline
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 CLASS = ""
 """Member name that stands for a class or function itself."""
 
+_ANNOTATED = re.compile(r"[\"']?(?:Optional\[)?([\w.]+)")
+_WORDS = re.compile(rb"\w+")
 _MAX_HOPS = 8
 """Re-exports that are followed."""
 
@@ -130,10 +133,35 @@ class Repository:
     def uses_of(self, file: PythonFile) -> list[FunctionUses]:
         """Returns the functions of a file that use a target, in order of position."""
         bound = {name: self._bound(file, name, 0) for name in (*file.bindings, *file.aliases)}
-        known = {name: value for name, value in bound.items() if value is not None}
+        known = {
+            name: value
+            for name, value in bound.items()
+            if value is not None and self._leads_on(file, name, value)
+        }
         stars = [star for star in file.stars if self._reaches(star)]
-        reaches = any(v.kind != "module" or self._reaches(v.module) for v in known.values())
-        return _Reader(self, file, known).read() if reaches or stars else []
+        return _Reader(self, file, known).read() if known or stars else []
+
+    def _leads_on(self, file: PythonFile, name: str, value: _Value) -> bool:
+        """False for a module of which the file takes nothing that Rust made.
+
+        Most files of a package import the package itself; without this each would be walked.
+        """
+        if value.kind != "module":
+            return True
+        if not self._reaches(value.module):
+            return False
+        chain = rf"(?<![\w.]){re.escape(name)}((?:\s*\.\s*\w+)+)".encode()
+        return any(
+            self._passes_target(value, taken.decode().replace(" ", "").split(".")[1:])
+            for taken in set(re.findall(chain, file.source))
+        )
+
+    def _passes_target(self, value: _Value | None, parts: Sequence[str]) -> bool:
+        for part in parts[:MAX_CHAIN]:
+            value = self.attribute(value, part.strip()) if value is not None else None
+            if value is None or value.kind != "module":
+                return value is not None
+        return False
 
     def _bound(self, file: PythonFile, name: str, hops: int) -> _Value | None:
         binding = file.bindings.get(name)
@@ -142,9 +170,11 @@ class Repository:
         alias = file.aliases.get(name)
         if alias is None:
             return None
-        return self._dotted(file, text_of(alias).replace(" ", "").split("."), hops)
+        return self.dotted(file, alias, hops)
 
-    def _dotted(self, file: PythonFile, parts: Sequence[str], hops: int) -> _Value | None:
+    def dotted(self, file: PythonFile, text: str, hops: int = 0) -> _Value | None:
+        """Returns what `a.b` is in a file."""
+        parts = text.replace(" ", "").split(".")
         binding = file.bindings.get(parts[0])
         value = self._imported(binding, hops) if binding is not None else None
         for part in parts[1:MAX_CHAIN]:
@@ -177,7 +207,7 @@ class Repository:
         if hops > _MAX_HOPS or not module:
             return None
         file = self._file(module)
-        if file is not None and not file.is_stub:
+        if file is not None and not file.is_stub and not file.is_replaced:
             if name in file.definitions:
                 return None
             found = self._bound(file, name, hops + 1)
@@ -189,7 +219,8 @@ class Repository:
                     return found
         # An `__init__` that the filters dropped, as too short for one, can only have passed it on.
         is_gap = file is None and name not in self._folders.get(module[-1], {name})
-        if module[-1] in self._compiled or (file is not None and file.is_stub) or is_gap:
+        is_stand_in = file is not None and (file.is_stub or file.is_replaced)
+        if module[-1] in self._compiled or is_stand_in or is_gap:
             target = self._target(module, name)
             if target is not None:
                 return _Value("class" if target.is_class else "function", target=target)
@@ -237,7 +268,7 @@ class _Reader:
         self._repo, self._file, self._known = repo, file, known
         self._fields: dict[tuple[str, str], _Value] = {}
         self._local: dict[str, _Value] = {}
-        self._current = FunctionUses(function=file.functions[0]) if file.functions else None
+        self._current: FunctionUses | None = None
         self._by_method: dict[str, set[int]] = defaultdict(set)
         for value in known.values():
             if value.kind == "class" and value.target is not None:
@@ -246,16 +277,35 @@ class _Reader:
 
     def read(self) -> list[FunctionUses]:
         found: list[FunctionUses] = []
+        parsed = outline("python", self._file.source)
+        functions = parsed.functions if parsed is not None else ()
+        for place, kind in self._file.fields.items():
+            value = self._object_of(kind)
+            if value is not None:
+                self._fields[place] = value
         for is_last in (False, True):
             # The first pass only learns what `self.x` holds, wherever it is set.
-            for function in self._file.functions:
+            telling = self._telling_words()
+            for function in functions:
+                node = function.node
+                text = self._file.source[node.start_byte : node.end_byte]
+                if telling is not None and telling.isdisjoint(_WORDS.findall(text)):
+                    continue
                 self._current = FunctionUses(function=function)
-                self._local = self._parameters(function.node)
-                for node in walk(function.node):
-                    self._visit(node)
+                self._local = self._parameters(node)
+                for inner in walk(node):
+                    self._visit(inner)
                 if is_last and self._current.uses:
                     found.append(self._current)
         return found
+
+    def _telling_words(self) -> frozenset[bytes] | None:
+        """Words without one of which a function cannot use a target; None when any may do."""
+        if self._file.stars:
+            return None
+        methods = (name for name in self._by_method if name not in _BUILT_IN)
+        fields = (name for _, name in self._fields)
+        return frozenset(word.encode() for word in (*self._known, *methods, *fields))
 
     def _parameters(self, node: Node) -> dict[str, _Value]:
         local: dict[str, _Value] = {}
@@ -271,8 +321,15 @@ class _Reader:
         return local
 
     def _annotated(self, kind: Node | None) -> _Value | None:
-        inner = kind.named_children[0] if kind is not None and kind.named_children else None
-        value = self._value(inner, 0) if inner is not None else None
+        return self._object_of(text_of(kind)) if kind is not None else None
+
+    def _object_of(self, annotation: str) -> _Value | None:
+        """An object of the class that an annotation names first."""
+        match = _ANNOTATED.match(annotation)
+        name = match.group(1) if match is not None else ""
+        if not name or name in self._file.definitions:
+            return None
+        value = self._repo.dotted(self._file, name)
         if value is None or value.kind != "class":
             return None
         return _Value("instance", target=value.target)

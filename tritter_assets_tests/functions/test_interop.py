@@ -205,3 +205,83 @@ def test_objects_are_followed_through_fields(tmp_path: Path) -> None:
     content = pairs["tally._native.Counter"]["content"]
     assert "# Python: python/tally/report.py, class Report\nfrom typing import Any\n" in content
     assert "return self._counter.most_common(n)" in content
+
+
+ENGINE = """\
+#[pyclass]
+struct Engine;
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new() -> Self {
+        Engine
+    }
+
+    fn spin_up(&self) {}
+}
+
+#[pymodule]
+fn _motor(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Engine>()
+}
+"""
+REPLACED = "import sys\nimport _motor_fast._motor as motor\n\nsys.modules[__name__] = motor\n"
+DRIVER = "def go():\n    for _ in range(3):\n        Engine().spin_up()\n"
+HOLDER = """\
+from car._plr import Engine
+
+
+class Car:
+    _engine: "Engine | None" = None
+
+    def drive(self) -> None:
+        assert self._engine is not None
+        self._engine.spin_up()
+"""
+WAYS = {
+    "a module that puts the compiled one in its place": {
+        "src/car/_plr.py": REPLACED, "tests/t.py": f"from car._plr import Engine\n\n\n{DRIVER}",
+    },
+    "a field that the class body annotates": {
+        "src/car/_plr.py": REPLACED, "src/car/car.py": HOLDER,
+    },
+    "a package whose own file the filters dropped": {
+        "src/car/other.py": "def other():\n    return 1\n",
+        "tests/t.py": f"from car import Engine\n\n\n{DRIVER}",
+    },
+    "a star import": {
+        "src/car/__init__.py": "from ._motor import *\n",
+        "tests/t.py": f"from car import *\n\n\n{DRIVER}",
+    },
+    "a stub of the compiled module": {
+        "src/car/fast.pyi": "class Engine:\n    def spin_up(self) -> None: ...\n",
+        "tests/t.py": f"import car.fast as fast\n\nEngine = fast.Engine\n\n\n{DRIVER}",
+    },
+}  # fmt: skip
+NOT_WAYS = {
+    "a Python class of the same name": {
+        "src/car/__init__.py": "class Engine:\n    def spin_up(self):\n        pass\n",
+        "tests/t.py": f"from car import Engine\n\n\n{DRIVER}",
+    },
+    "a package that is not the repository's": {
+        "tests/t.py": f"from rocket import Engine\n\n\n{DRIVER}",
+    },
+    "a name that the file itself defines": {
+        "tests/t.py": f"from car._motor import *\n\n\nclass Engine:\n    pass\n\n\n{DRIVER}",
+    },
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ways_from_python_to_rust(tmp_path: Path, way: str) -> None:
+    files = [document(path, text, "python") for path, text in WAYS[way].items()]
+    assert list(_pairs(tmp_path, [document("src/lib.rs", ENGINE, "rust"), *files])) == [
+        "_motor.Engine"
+    ]
+
+
+@pytest.mark.parametrize("way", NOT_WAYS)
+def test_names_that_lead_elsewhere(tmp_path: Path, way: str) -> None:
+    files = [document(path, text, "python") for path, text in NOT_WAYS[way].items()]
+    assert _pairs(tmp_path, [document("src/lib.rs", ENGINE, "rust"), *files]) == {}
