@@ -1,4 +1,4 @@
-"""The command line: `tritter {plan,inspect,license,dedup,audit,explain,forget,pin,funnel}`.
+"""The command line: `tritter {plan,inspect,license,dedup,audit,explain,forget,pin,sources,funnel}`.
 
 Every command takes `--json`. Errors that we raise on purpose are one line on standard error and
 exit status 2; a check that ran and failed is exit status 1. Rooms are imported by the command that
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tritter_assets import pin_command
+from tritter_assets import pin_command, sources_command
 from tritter_assets.errors import ContractViolation, TritterError
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
     forget.add_argument("--dry-run", action="store_true", help="show what it covers, write nothing")
     pin = command("pin", _pin, "show what upstream says today, and pin it in the contract")
     pin_command.add_arguments(pin)
+    sources = command("sources", _sources, "show each source: licence, pin, claim and finding")
+    sources_command.add_arguments(sources)
     command("funnel", _funnel, "show how many documents each stage left")
     return parser
 
@@ -317,6 +319,10 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 def _pin(arguments: argparse.Namespace) -> int:
     return pin_command.run(arguments, _settings(arguments), _print_table)
+
+
+def _sources(arguments: argparse.Namespace) -> int:
+    return sources_command.run(arguments, _catalog(arguments), _print_table)
 
 
 def _funnel(arguments: argparse.Namespace) -> int:

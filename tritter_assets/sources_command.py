@@ -1,0 +1,60 @@
+"""`tritter sources`: every contract, what the report claims of it and what was found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tritter_assets.contracts.catalog import Catalog
+
+_SHOWN = (
+    "contract", "loader", "pinned", "tier", "status", "content", "wrapper", "access_terms",
+    "generator",
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument("source", nargs="?", metavar="CONTRACT", help="all that is known of one")
+
+
+def run(arguments: argparse.Namespace, catalog: Catalog, print_table: Callable[..., None]) -> int:
+    """Prints the table, or one contract of it."""
+    from tritter_assets.contracts.coverage import load_coverage, source_rows
+    from tritter_assets.contracts.fields import did_you_mean
+    from tritter_assets.errors import ContractViolation
+
+    rows = list(source_rows(catalog, load_coverage(catalog.root / "coverage.yaml")))
+    if arguments.source:
+        rows = [row for row in rows if row["contract"] == arguments.source]
+        if not rows:
+            fix = did_you_mean(arguments.source, catalog.sources)
+            raise ContractViolation(f"no contract is named {arguments.source!r}: {fix}")
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        return 0
+    if arguments.source:
+        for name, value in rows[0].items():
+            sys.stdout.write(f"{name.replace('_', ' ')}: {_plain(value)}\n")
+        return 0
+    print_table([{name: _plain(row[name]) for name in _SHOWN} for row in rows], limit=None)
+    counts = Counter(row["status"] for row in rows)
+    unpinned = sum(not row["pinned"] for row in rows)
+    said = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    sys.stdout.write(f"{len(rows)} contracts: {said}; {unpinned} not pinned\n")
+    return 0
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{ours} <- {theirs}" for ours, theirs in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return str(value) or "-"
