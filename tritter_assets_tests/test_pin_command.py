@@ -259,6 +259,14 @@ def test_a_tag_of_a_git_repository_is_resolved(
     assert (status, found["status"]) == (1, "failed")
     assert "no branch or tag 'v2': use one of HEAD," in found["message"]
 
+    path = contract_file(project)
+    path.write_text(path.read_text().replace(f"commit: {first}", f"commit: {first}\n      tag: v1"))
+    assert _run(capsys, project, SOURCE)[1]["status"] == "current"
+    subprocess.run(["git", "tag", "-f", "v1", second], cwd=upstream, check=True)
+    status, found = _run(capsys, project, SOURCE, "--write")
+    assert (status, found["status"]) == (1, "refused")
+    assert f"error: the tag v1 moved: {first} -> {second}" in found["differences"]
+
 
 _HUB_CONTRACTS = [
     path

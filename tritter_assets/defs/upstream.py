@@ -34,7 +34,7 @@ def pinned_facts(contract: SourceContract) -> dict[str, str]:
     claim = contract.upstream
     return {
         "tritter/revision": pinned_revision(contract),
-        "tritter/licence_tag_pinned": (claim.licence_tag if claim else "") or "not recorded",
+        "tritter/license_tag_pinned": (claim.licence_tag if claim else "") or "not recorded",
     }
 
 
@@ -90,7 +90,7 @@ def upstream_facts(seen: Observation) -> dict[str, Any]:
     facts = seen.facts
     found = {
         "upstream_revision": facts.revision,
-        "upstream_licence_tag": facts.license_tag,
+        "upstream_license_tag": facts.license_tag,
         "upstream_gate": facts.gate,
         "upstream_readme_sha256": facts.readme_sha256,
         "upstream_newest": facts.newest,

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -62,6 +63,7 @@ NEWEST_REQUIRED = frozenset({"stack_v1_terms", "stack_v2_terms"})
 """Access terms that ask for the newest usable version: what was taken out must go here too."""
 
 _ABSENT = "absent"
+_HASH = re.compile(r"\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b")
 
 
 class Level(StrEnum):
@@ -130,17 +132,17 @@ class Assessment:
         return tuple(drift for drift in self.drifts if drift.level is level)
 
     def summary(self) -> str:
-        """Says in one line per difference what it is, and at the end the way out."""
+        """Says in one item per difference what it is, and at the end the way out; Markdown."""
         shown = [d for d in self.drifts if d.level is not Level.INFO]
         if not shown:
             return self._nothing_to_tell()
-        lines = [f"{d.level}: {d.field}: {_sentence(d)}" for d in shown]
+        lines = [f"- {d.level}: {d.field}: {_sentence(d)}" for d in shown]
         if self.accepted_by:
-            lines.append(f"The errors are accepted by {self.accepted_by}.")
+            lines.append(f"\nThe errors are accepted by {self.accepted_by}.")
         elif self.errors:
             lines.append(
-                f"Way out: look at upstream, then `tritter pin {self.source} --write --accept`, or "
-                f"sign a decision of kind {DecisionKind.ACCEPT_UPSTREAM} with the subject "
+                f"\nWay out: look at upstream, then `tritter pin {self.source} --write --accept`, "
+                f"or sign a decision of kind {DecisionKind.ACCEPT_UPSTREAM} with the subject "
                 f"{self.subject} in policy/decisions.yaml."
             )
         return "\n".join(lines)
@@ -165,7 +167,8 @@ class Assessment:
             cells = (
                 drift.level, drift.field, drift.baseline, drift.used, drift.today, drift.note,
             )  # fmt: skip
-            lines.append("| " + " | ".join(cell.replace("|", "/") or "-" for cell in cells) + " |")
+            shown = (_short(cell).replace("|", "/") or "-" for cell in cells)
+            lines.append(f"| {' | '.join(shown)} |")
         return "\n".join(lines)
 
 
@@ -431,9 +434,14 @@ def _value(seen: Observation | None, name: str) -> str:
 
 
 def _sentence(drift: Drift) -> str:
-    parts = [f"contract or first look {drift.baseline or '-'}"]
+    parts = [f"{drift.baseline or 'nothing'} in the contract or at the first look"]
     if drift.used not in ("", drift.baseline):
-        parts.append(f"revision in use {drift.used}")
-    if drift.today:
-        parts.append(f"upstream today {drift.today}")
-    return f"{', '.join(parts)}: {drift.note}"
+        parts.append(f"{drift.used} at the revision in use")
+    if drift.today not in ("", drift.baseline):
+        parts.append(f"{drift.today} upstream today")
+    return f"{_short(', '.join(parts))}: {drift.note}"
+
+
+def _short(text: str) -> str:
+    """Cuts commits and hashes to what people compare."""
+    return _HASH.sub(lambda found: found.group()[:12], text)

@@ -283,16 +283,21 @@ def _ask_sdist(contract: SourceContract, request: _Request) -> _Wanted:
 def _ask_git(contract: SourceContract, request: _Request) -> _Wanted:
     from tritter_assets.sources.git import remote_refs
 
-    assert isinstance(contract.origin, GitOrigin)
-    refs = remote_refs(contract.origin)
-    name = request.ref or "HEAD"
+    origin = contract.origin
+    assert isinstance(origin, GitOrigin)
+    refs = remote_refs(origin)
+    name = request.ref or origin.tag or "HEAD"
     if name not in refs:
         raise UpstreamUnavailable(
-            f"git {contract.origin.url}: no branch or tag {name!r}: {did_you_mean(name, refs)}"
+            f"git {origin.url}: no branch or tag {name!r}: {did_you_mean(name, refs)}"
         )
-    facts = UpstreamFacts(revision=refs[name])
+    commit = refs[name]
+    problems = ()
+    if name == origin.tag and commit != origin.commit:
+        problems = (f"error: the tag {name} moved: {origin.commit} -> {commit}",)
+    fields = {"commit": commit} | ({"tag": name} if origin.tag is not None else {})
     note = "info: git states no licence; every file is judged by what the commit holds"
-    return _Wanted(refs[name], {"commit": refs[name]}, facts, (), (note,))
+    return _Wanted(commit, fields, UpstreamFacts(revision=commit), problems, (note,))
 
 
 def _ask_http(contract: SourceContract, request: _Request) -> _Wanted:

@@ -30,6 +30,8 @@ from tritter_assets.sources.upstream import (
 )
 from tritter_assets.sources.upstream_columns import columns_of
 
+_WANTED: Any = ["sha", "gated", "lastModified", "cardData"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Repository:
@@ -182,7 +184,9 @@ def _card_sha256(listing: Listing) -> str:
 def _ask(client: HubClient, repo: str, revision: str) -> _Repository:
     from huggingface_hub import HfApi
 
-    info = HfApi(endpoint=client.address, token=client.token).dataset_info(repo, revision=revision)
+    api = HfApi(endpoint=client.address, token=client.token)
+    # Without `expand` the answer lists every file: tens of megabytes for the large sets.
+    info = api.dataset_info(repo, revision=revision, expand=_WANTED)
     gate = str(info.gated or NOTHING).lower()
     if not info.sha:
         raise UpstreamUnavailable(f"hub {repo}@{revision}: the answer names no commit")

@@ -49,10 +49,7 @@ def look(
         case SdistOrigin():
             return _sdist_now(contract.origin, context)
         case GitOrigin():
-            from tritter_assets.sources.git import remote_refs
-
-            newest = remote_refs(contract.origin).get("HEAD", "")
-            return UpstreamFacts(revision=pinned_revision(contract), newest=newest)
+            return _git_now(contract.origin)
         case HttpOrigin():
             return _http_now(contract.origin)
         case _:
@@ -95,6 +92,20 @@ def _sdist_now(origin: SdistOrigin, context: LoaderContext) -> UpstreamFacts:
     if found.yanked is not None:
         return replace(facts, status=YANKED, note=f"{what} was withdrawn: {found.yanked or '-'}")
     return facts
+
+
+def _git_now(origin: GitOrigin) -> UpstreamFacts:
+    from tritter_assets.sources.git import remote_refs
+
+    refs = remote_refs(origin)
+    facts = UpstreamFacts(revision=origin.commit, newest=refs.get("HEAD", ""))
+    if origin.tag is None or refs.get(origin.tag) == origin.commit:
+        return facts
+    if origin.tag not in refs:
+        note = f"{origin.url} has no tag {origin.tag} any more"
+        return replace(facts, status=REVISION_GONE, note=note)
+    note = f"the tag {origin.tag} names the commit {refs[origin.tag]} now"
+    return replace(facts, status=CHANGED, note=note)
 
 
 def _http_now(origin: HttpOrigin) -> UpstreamFacts:

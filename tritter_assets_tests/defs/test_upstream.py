@@ -94,7 +94,7 @@ def test_an_unpinned_source_is_read_at_one_revision(
     (made,) = result.get_asset_materialization_events()
     metadata = made.materialization.metadata
     assert metadata["tritter/upstream_revision"].value == FIRST
-    assert metadata["tritter/upstream_licence_tag"].value == "mit"
+    assert metadata["tritter/upstream_license_tag"].value == "mit"
     assert metadata["tritter/upstream_readme_sha256"].value
 
 
@@ -108,7 +108,7 @@ def test_the_nightly_look_shows_a_licence_change_and_stops_what_follows(
     events = instance.fetch_observations(RAW, limit=1).records
     observation: Any = events[0].event_log_entry.dagster_event
     metadata = observation.asset_observation_data.asset_observation.metadata
-    assert metadata["tritter/upstream_licence_tag"].value == "cc-by-nc-4.0"
+    assert metadata["tritter/upstream_license_tag"].value == "cc-by-nc-4.0"
     assert "| licence tag | mit | mit | cc-by-nc-4.0 |" in metadata["drift"].value
 
     found = _drift(_ingest(settings, instance))
@@ -170,12 +170,12 @@ def test_each_change_shows_its_severity_and_a_readable_row(
     assert observe.execute_in_process(instance=instance, run_config=config).success
     found = seen()
     assert (found.passed, found.severity.value) == (False, "WARN")
-    assert f"| warning | revision | {FIRST} | {FIRST} | revision gone |" in _table(found)
+    assert f"| warning | revision | {FIRST[:12]} | {FIRST[:12]} | revision gone |" in _table(found)
     hub.gone = True
     assert observe.execute_in_process(instance=instance, run_config=config).success
     found = seen()
     assert (found.passed, found.severity.value) == (False, "ERROR")
-    assert f"| error | repository | {FIRST} | {FIRST} | gone |" in _table(found)
+    assert f"| error | repository | {FIRST[:12]} | {FIRST[:12]} | gone |" in _table(found)
 
 
 def test_an_upstream_without_an_answer_hides_no_other(

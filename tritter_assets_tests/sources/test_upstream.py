@@ -205,7 +205,8 @@ def test_a_licence_change_blocks_until_a_person_accepts_exactly_it(
     hub.push(SECOND, files(card("cc-by-nc-4.0")))
     found = _look(lake, contract, tmp_path)
     assert [drift.field for drift in found.blocking] == ["licence tag"]
-    assert "contract or first look mit, upstream today cc-by-nc-4.0" in found.summary()
+    said = "mit in the contract or at the first look, cc-by-nc-4.0 upstream today"
+    assert f"- error: licence tag: {said}: upstream's licence" in found.summary()
     assert "tritter pin small --write --accept" in blocked_sources(lake, catalog)["small"]
 
     decision = _decision(found.subject)
