@@ -48,7 +48,7 @@ _ORIGINS: dict[str, Any] = {
 }
 _FORMATS = {
     "hub": ("parquet", "jsonl", "csv", "arrow", "tar"),
-    "http": ("parquet", "jsonl", "csv", "tar", "zip"),
+    "http": ("parquet", "jsonl", "csv", "tar", "zip", "deb"),
     "file": ("parquet", "jsonl", "csv", "folder"),
 }
 CLEANING = ("documentation",)

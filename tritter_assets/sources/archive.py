@@ -3,7 +3,8 @@
 A tar or zip is refused whole (`UnsafeArchive`) when it holds an absolute path, a path that leaves
 its folder, a link, a device, a sparse file, or when it passes a limit on member size, member
 count, total size or compression ratio. Sizes are counted on the bytes that really come out, so a
-header that lies does not help an attacker.
+header that lies does not help an attacker. Of a Debian package the tar of its files is read; its
+links, which are usual there, are passed over and never followed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import IO, Any
 from tritter_assets.errors import UnsafeArchive
 from tritter_assets.sources.loader import Limits
 
-ARCHIVE_FORMATS = ("tar.gz", "tgz", "tar.bz2", "tar.xz", "tar", "zip")
+ARCHIVE_FORMATS = ("tar.gz", "tgz", "tar.bz2", "tar.xz", "tar", "zip", "deb")
 
 _HEADER_BYTES = 1 << 20
 """A long name or a pax header above this size is an attack: tarfile reads it into memory whole."""
@@ -61,7 +62,13 @@ def read_archive(path: Path, file_format: str, limits: Limits) -> Iterator[Membe
     Raises:
         UnsafeArchive: the archive breaks a rule or a limit, or is damaged.
     """
-    members = _read_zip(path, limits) if file_format == "zip" else _read_tar(path, limits)
+    match file_format:
+        case "zip":
+            members = _read_zip(path, limits)
+        case "deb":
+            members = _read_deb(path, limits)
+        case _:
+            members = _read_tar(path, limits)
     with _explained(path, file_format):
         yield from members
 
@@ -156,42 +163,141 @@ class _GuardedTarInfo(tarfile.TarInfo):
         return super()._proc_member(tarfile)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+class _Xz(io.RawIOBase):
+    """An xz stream whose dictionary may not pass `_XZ_MEMORY_BYTES`: its header asks for it."""
+
+    def __init__(self, inner: IO[bytes]) -> None:
+        self._inner = inner
+        self._decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._decompressor.eof:
+            chunk = self._inner.read(_CHUNK_BYTES) if self._decompressor.needs_input else b""
+            if self._decompressor.needs_input and not chunk:
+                raise EOFError("the xz stream ends early")
+            out = self._decompressor.decompress(chunk, size)
+            if out:
+                return out
+        return b""
+
+
+_XZ_MEMORY_BYTES = 256 << 20
+"""xz -9, the greediest preset, needs 65 MiB to decompress."""
+_CHUNK_BYTES = 1 << 16
+
+
+def _open_zstd(inner: IO[bytes], _: str) -> IO[bytes]:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(inner, "zstd")  # pyright: ignore[reportReturnType]
+
+
 _OPENERS: dict[bytes, Any] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
+    b"\xfd7zXZ": lambda inner, _: _Xz(inner),
+    b"\x28\xb5\x2f\xfd": _open_zstd,
 }
 
 
 def _read_tar(path: Path, limits: Limits) -> Iterator[Member]:
-    budget = _Budget(path, limits)
     with path.open("rb") as raw:
-        magic = raw.read(8)
-        raw.seek(0)
-        opener = next((o for mark, o in _OPENERS.items() if magic.startswith(mark)), None)
-        stream: IO[bytes] = raw if opener is None else opener(raw, "rb")
-        # One forward pass: member order and links cannot make us seek or reread.
-        with tarfile.open(
-            fileobj=_Counted(stream, budget), mode="r|", tarinfo=_GuardedTarInfo
-        ) as archive:
-            ordinal = 0
-            while (info := archive.next()) is not None:
-                _forget_headers(archive)
-                budget.check_path(info.name)
-                budget.member(info.name, info.size)
-                if info.isdir():
+        yield from _tar_members(raw, _Budget(path, limits))
+
+
+def _tar_members(raw: IO[bytes], budget: _Budget, *, pass_links: bool = False) -> Iterator[Member]:
+    magic = raw.read(8)
+    raw.seek(0)
+    opener = next((o for mark, o in _OPENERS.items() if magic.startswith(mark)), None)
+    stream: IO[bytes] = raw if opener is None else opener(raw, "rb")
+    # One forward pass: member order and links cannot make us seek or reread.
+    with tarfile.open(
+        fileobj=_Counted(stream, budget), mode="r|", tarinfo=_GuardedTarInfo
+    ) as archive:
+        ordinal = 0
+        while (info := archive.next()) is not None:
+            _forget_headers(archive)
+            budget.check_path(info.name)
+            budget.member(info.name, info.size)
+            if info.isdir():
+                continue
+            if info.issym() or info.islnk():
+                if pass_links:
                     continue
-                if info.issym() or info.islnk():
-                    budget.refuse(f"{info.name!r} is a link to {info.linkname!r}")
-                if not info.isreg() or info.issparse():
-                    budget.refuse(f"{info.name!r} is neither a file nor a folder")
-                content = archive.extractfile(info)
-                assert content is not None
-                data = content.read()
-                if len(data) != info.size:
-                    budget.refuse(f"{info.name!r} ends early")
-                yield Member(info.name, ordinal, data)
-                ordinal += 1
+                budget.refuse(f"{info.name!r} is a link to {info.linkname!r}")
+            if not info.isreg() or info.issparse():
+                budget.refuse(f"{info.name!r} is neither a file nor a folder")
+            content = archive.extractfile(info)
+            assert content is not None
+            data = content.read()
+            if len(data) != info.size:
+                budget.refuse(f"{info.name!r} ends early")
+            yield Member(info.name, ordinal, data)
+            ordinal += 1
+
+
+class _Section(io.RawIOBase):
+    """A part of a file as a file of its own."""
+
+    def __init__(self, inner: IO[bytes], start: int, size: int) -> None:
+        self._inner = inner
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._size - self._position)
+        self._inner.seek(self._start + self._position)
+        chunk = self._inner.read(left if size is None or size < 0 else min(size, left))
+        self._position += len(chunk)
+        return chunk
+
+
+_AR_MAGIC = b"!<arch>\n"
+_AR_HEADER_BYTES = 60
+_AR_MAX_MEMBERS = 16
+"""A Debian package has three: its version, its control files and its files."""
+
+
+def _read_deb(path: Path, limits: Limits) -> Iterator[Member]:
+    budget = _Budget(path, limits)
+    total = path.stat().st_size
+    with path.open("rb") as raw:
+        if raw.read(len(_AR_MAGIC)) != _AR_MAGIC:
+            budget.refuse("it is no Debian package")
+        position = len(_AR_MAGIC)
+        for _ in range(_AR_MAX_MEMBERS):
+            raw.seek(position)
+            header = raw.read(_AR_HEADER_BYTES)
+            digits = header[48:58].strip()
+            if len(header) < _AR_HEADER_BYTES or header[58:] != b"`\n" or not digits.isdigit():
+                break
+            size, start = int(digits), position + _AR_HEADER_BYTES
+            if start + size > total:
+                budget.refuse("a member of the package ends behind the file")
+            if header[:16].rstrip(b" /").startswith(b"data.tar"):
+                section: Any = _Section(raw, start, size)
+                yield from _tar_members(section, budget, pass_links=True)
+                return
+            position = start + size + size % 2
+        budget.refuse("it holds no data.tar, as a Debian package must")
 
 
 def _forget_headers(archive: tarfile.TarFile) -> None:

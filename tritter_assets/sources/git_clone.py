@@ -33,6 +33,8 @@ REGULAR = ("100644", "100755")
 LINK = "120000"
 _SCHEMES = ("https://", "http://", "ssh://", "git://", "file://", "/")
 _TIMEOUT_SECONDS = 1800
+_NO_NEGOTIATION = ("fetch.negotiationAlgorithm", "noop")
+"""Contents are asked for by id: what the clone has already is of no interest to the server."""
 _SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
 _TAG = re.compile(r"[\w+][\w+.-]*(?:/[\w+][\w+.-]*)*")
 
@@ -68,7 +70,8 @@ def clone(origin: GitOrigin, context: LoaderContext) -> Path:
     partial.mkdir(parents=True)
     try:
         run_git(partial, "init", "--quiet", "--bare", ".", origin=origin)
-        run_git(partial, "config", "remote.origin.url", origin.url, origin=origin)
+        for name, value in (("remote.origin.url", origin.url), _NO_NEGOTIATION):
+            run_git(partial, "config", name, value, origin=origin)
         _fetch_commit(partial, origin)
         if folder.is_dir():  # another process was faster
             return folder
@@ -146,7 +149,7 @@ def _fetch_contents(folder: Path, wanted: set[str], origin: GitOrigin) -> None:
     if missing:
         # One request for all: git left alone would ask once for each.
         run_git(
-            folder, "-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags",
+            folder, "fetch", "--quiet", "--no-tags",
             "--no-write-fetch-head", "--no-recurse-submodules", "--filter=blob:none",
             "--stdin", "origin", origin=origin,
             stdin="".join(f"{oid}\n" for oid in sorted(missing)).encode(),

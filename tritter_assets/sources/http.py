@@ -3,7 +3,7 @@
 | file | rows |
 |---|---|
 | data file (`parquet`, `jsonl`, `csv`) | its rows, through the column mapping |
-| `tar`, or `zip` without `inner_format` | one document per file of text |
+| `tar`, `deb`, or `zip` without `inner_format` | one document per file of text |
 | `zip` with `inner_format` | the rows of the data files inside that the globs select, streamed |
 
 A contract whose hash is `unpinned` stands in the catalogue: nothing is fetched for it.
@@ -31,7 +31,8 @@ from tritter_assets.sources.archive_tree import (
     member_contents,
     planned_files,
 )
-from tritter_assets.sources.data_file import EXTENSIONS, read_rows
+from tritter_assets.sources.batch_mapping import map_batches
+from tritter_assets.sources.data_file import EXTENSIONS, read_batches
 from tritter_assets.sources.download import (
     DEFAULT_RETRIES,
     RetryPolicy,
@@ -39,17 +40,16 @@ from tritter_assets.sources.download import (
     fetch_verified,
     masked,
 )
-from tritter_assets.sources.frames import gather_frames
 from tritter_assets.sources.globs import selects
 from tritter_assets.sources.loader import LoaderContext, UpstreamFile
-from tritter_assets.sources.mapping import ColumnMapping, RowFacts, map_rows
+from tritter_assets.sources.mapping import ColumnMapping, RowFacts
 from tritter_assets.sources.tree import TreeFacts, tree_evidence, tree_frames
 
 if TYPE_CHECKING:
     from tritter_assets.licensing.conclude import RepoEvidence
 
 _FOLDER = "http"
-_ARCHIVES = ("tar", "zip")
+_ARCHIVES = ("tar", "zip", "deb")
 WAY_OUT = "check the network and the address, or point the contract at a mirror of the same file"
 
 
@@ -102,6 +102,7 @@ class HttpLoader:
                 url=url,
                 owner=None,
                 modality=contract.modality,
+                clean=contract.clean,
             )
             index = _index(origin, path, context)
             contents = member_contents(path, origin.file_format, index, files, context.limits)
@@ -114,8 +115,10 @@ class HttpLoader:
             )
             file_format = origin.inner_format or origin.file_format
             with _opened(origin, path, file, context) as stream:
-                rows = read_rows(stream, file.name, file_format, mapping.upstream_columns, context)
-                yield from gather_frames(map_rows(rows, mapping, facts, context), context.limits)
+                batches = read_batches(
+                    stream, file.name, file_format, mapping.upstream_columns, context
+                )
+                yield from map_batches(batches, mapping, facts, context, contract.row_filter)
 
     def fetch(self, origin: HttpOrigin, context: LoaderContext) -> Path:
         """Returns the verified file in the cache, downloading it when it is not there.
@@ -199,4 +202,8 @@ def _repo(origin: HttpOrigin) -> str:
 
 
 def _index(origin: HttpOrigin, path: Path, context: LoaderContext) -> ArchiveIndex:
-    return index_archive(path, origin.file_format, origin.sha256, context.limits)
+    # The top folder `usr` that a Debian package's files share says where they belong.
+    strip_top = origin.file_format != "deb"
+    return index_archive(
+        path, origin.file_format, origin.sha256, context.limits, strip_top=strip_top
+    )

@@ -228,6 +228,10 @@ def _directive(name: str, argument: str, block: Block, page: _Page, depth: int) 
     lines = _without_options(block.lines)
     if name == "literalinclude":
         lines = page.includes.lines(page.path, argument) or []
+    if name == "include" and depth < MAX_DEPTH:
+        found = page.includes.lines(page.path, argument) or []
+        yield from _cleaned(found, page, depth + 1)
+        return
     if name == "math":
         yield from ("", "$$", *lines, "$$", "")
         return
