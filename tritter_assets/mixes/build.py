@@ -59,7 +59,7 @@ MIX_SCHEMA = pa.schema(
     ]
 )
 """Columns of `mix/<phase>`. `group_id` is what the held-out split keeps together: the duplicate
-cluster, or else the document, that the row or its first ancestor belongs to."""
+cluster, or else the document, that the row or the ancestor that is held out first belongs to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,7 @@ from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
 from tritter_assets.lake.removals import read_removals
 from tritter_assets.licensing.admit import admit_frame
+from tritter_assets.mixes.sample import HELDOUT_SALT, sample_hash
 from tritter_assets.removal import covered_by
 from tritter_assets.sources.drift import blocked_sources
 from tritter_assets.verdict import Action
@@ -37,7 +38,7 @@ from tritter_assets.verdict import Action
 if TYPE_CHECKING:
     from tritter_assets.contracts.catalog import Catalog
 
-GATE_VERSION = "2"
+GATE_VERSION = "3"
 """2: sources whose licence tag or gate changed upstream are held back."""
 
 METADATA_COLUMNS = (
@@ -95,7 +96,7 @@ class Gated:
 
     rows: pl.DataFrame
     """Admitted rows: the columns of a mix's candidates. `group_id` is the duplicate cluster, or
-    else the document, that the row or the first of its ancestors belongs to."""
+    else the document, that the row or the ancestor that is held out first belongs to."""
     excluded: pl.DataFrame
     """id, table, reason."""
 
@@ -288,12 +289,18 @@ class _Gate:
 
 
 def _with_parents(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Returns the rows all of whose parents are known, with the first parent's group."""
+    """Returns the rows all of whose parents are known, with the group of one of them.
+
+    Of several groups it is the one that the held-out split takes first: a row made from a document
+    that is kept out of training is kept out with it.
+    """
     parents = rows.select("id", parent="derived_from").explode("parent")
     found = parents.join(known.rename({"id": "parent"}), on="parent", how="left")
     complete = (
-        found.group_by("id")
-        .agg(pl.col("group_id").is_not_null().all().alias("all"), pl.col("group_id").min())
+        found.with_columns(held=sample_hash(found["group_id"].fill_null(""), HELDOUT_SALT))
+        .sort("held", "group_id")
+        .group_by("id")
+        .agg(pl.col("group_id").is_not_null().all().alias("all"), pl.col("group_id").first())
         .filter("all")
         .drop("all")
     )

@@ -21,6 +21,10 @@ def salt_of(*parts: object) -> int:
     return xxhash.xxh3_64_intdigest("\0".join(str(part) for part in parts).encode())
 
 
+HELDOUT_SALT = salt_of("heldout")
+"""Of the hash of a document's group that decides whether it is held out of training."""
+
+
 def sample_hash(ids: pl.Series, salt: int) -> pl.Series:
     """Returns a uniform 64-bit hash of each text (XXH3 with a seed; stable across machines).
 

@@ -1,25 +1,25 @@
 """Which documents are kept out of training, in every phase alike.
 
 The hash of a document's group decides: its duplicate cluster, or else the document itself, or for
-a derived row the group of its first ancestor. So a held-out document has no near copy, extract or
-synthetic child in the training split of any phase.
+a derived row the group of the ancestor that is held out first. So a held-out document has no near
+copy, extract or synthetic child in the training split of any phase.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from tritter_assets.mixes.sample import HASH_MAX, salt_of, sample_hash
+from tritter_assets.mixes.sample import HASH_MAX, HELDOUT_SALT, sample_hash
 
 HELDOUT_FRACTION = 0.05
 """Part of the groups."""
 
-_SALT = salt_of("heldout")
-
 
 def is_heldout(group_ids: pl.Series) -> pl.Series:
     """Returns a boolean for each group: true where it is held out of training."""
-    return (sample_hash(group_ids, _SALT) < int(HELDOUT_FRACTION * HASH_MAX)).alias("heldout")
+    return (sample_hash(group_ids, HELDOUT_SALT) < int(HELDOUT_FRACTION * HASH_MAX)).alias(
+        "heldout"
+    )
 
 
 def split_of(group_ids: pl.Series) -> pl.Series:
@@ -30,7 +30,7 @@ def split_of(group_ids: pl.Series) -> pl.Series:
     """
     held = is_heldout(group_ids)
     if not held.any() and group_ids.n_unique() > 1:
-        hashes = sample_hash(group_ids, _SALT)
+        hashes = sample_hash(group_ids, HELDOUT_SALT)
         held = hashes == hashes.min()
     chosen = pl.select(pl.when(held).then(pl.lit("heldout")).otherwise(pl.lit("train")))
     return chosen.to_series().alias("split")

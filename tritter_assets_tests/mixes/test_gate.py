@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
+import polars as pl
 import pytest
 
 from tritter_assets.contracts.policy import load_policy
@@ -9,6 +11,7 @@ from tritter_assets.contracts.source import HubOrigin
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
 from tritter_assets.mixes.gate import admitted_rows
+from tritter_assets.packing.heldout import is_heldout
 from tritter_assets.sources.upstream import MAIN, Observation, UpstreamFacts, record
 from tritter_assets_tests.corpus import REPOSITORY
 from tritter_assets_tests.mixes.lake_of_rows import (
@@ -92,6 +95,23 @@ def test_a_removal_holds_back_the_row_and_all_its_descendants(lake: Lake) -> Non
     after = admitted_rows(lake, tables, catalog=CATALOG)
     assert after.rows["id"].to_list() == [kept["id"]]
     assert after.excluded_by_reason() == {"parent_not_admitted": 1, "removal_requested": 1}
+
+
+def test_a_row_of_several_parents_is_held_out_with_any_of_them(lake: Lake) -> None:
+    parents = code("a", 60)
+    held = is_heldout(pl.Series([row["id"] for row in parents]))
+    assert 0 < held.sum() < len(parents)
+    pairs = [
+        document("a", f"pair {n}", f"of {n}", derived_from=[one["id"], other["id"]])
+        for n, (one, other) in enumerate(pairwise(parents))
+    ]
+    write_filtered(lake, parents)
+    write_derived(lake, "functions/interop", pairs)
+    write_indexes(lake)
+    found = admitted_rows(lake, ["functions/interop"], catalog=CATALOG).rows.sort("path")
+    either = held[:-1] | held[1:]
+    expected = {row["id"]: flag for row, flag in zip(pairs, either, strict=True)}
+    assert dict(zip(found["id"], is_heldout(found["group_id"]), strict=True)) == expected
 
 
 def test_a_derived_row_that_names_no_parent_raises(lake: Lake) -> None:
