@@ -26,6 +26,7 @@ from tritter_assets.lineage.forget import marks, standing_requests
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
 from tritter_assets.lineage.where import any_of
 from tritter_assets.removal import covered_by
+from tritter_assets.sources.upstream import on_record
 
 MAX_SEQUENCES = 20
 """Packed sequences listed per table; the count covers all of them."""
@@ -84,7 +85,7 @@ class Explanation:
     document: Mapping[str, Any]
     """Identity: id, table, source, shard, repo, path, revision, url, hash, size in bytes."""
     source: Mapping[str, Any]
-    """The contract: title, origin, tier, licence facts, claim and finding."""
+    """The contract: title, origin, tier, licence facts, claim and finding; what upstream said."""
     licence: Mapping[str, Any]
     """The four axes, method, confidence and every piece of evidence."""
     admission: Mapping[str, Any]
@@ -137,7 +138,7 @@ def explain(lake: Lake, what: str, catalog: Catalog) -> Explanation:
         subject=what,
         token=token,
         document=_document(rows),
-        source=_source(row["source"], catalog),
+        source=_source(row["source"], catalog) | on_record(lake, row["source"]),
         licence=_licence(row),
         admission=_admission(row, catalog),
         verdicts=_verdicts(lake, row["source"], doc_id),

@@ -97,6 +97,16 @@ def read_observations(lake: Lake, source: str) -> tuple[Observation, ...]:
     return tuple(_observation(row) for row in rows.iter_rows(named=True))
 
 
+def on_record(lake: Lake, source: str) -> dict[str, Any]:
+    """Returns what an explanation shows of a source's upstream; nothing when nobody looked."""
+    shown = ("revision", "license_tag", "gate", "readme_sha256", "status", "note")
+    seen = [
+        {"observed_at": o.observed_at, **{n: v for n in shown if (v := getattr(o.facts, n))}}
+        for o in read_observations(lake, source)
+    ]
+    return {"upstream": seen} if seen else {}
+
+
 def latest(observations: tuple[Observation, ...]) -> dict[str, Observation]:
     """Returns the newest observation of each observer."""
     return {found.observer: found for found in observations}

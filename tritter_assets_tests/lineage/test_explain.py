@@ -9,6 +9,7 @@ from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
 from tritter_assets.lineage.explain import explain
 from tritter_assets.lineage.forget import request_removal
+from tritter_assets.sources.upstream import Observation, UpstreamFacts, record
 from tritter_assets_tests.lineage import small_lake as small
 
 
@@ -34,6 +35,22 @@ def test_a_document_is_explained_from_source_to_checkpoint(lake: Lake) -> None:
     ]
     assert found.removals == []
     json.dumps(found.as_dict())
+
+
+def test_what_upstream_said_is_part_of_the_source(lake: Lake) -> None:
+    facts = UpstreamFacts(revision="1" * 40, license_tag="mit", gate="none", readme_sha256="ab")
+    record(lake, "alpha", facts.revision, Observation("", "2026-11-24T00:00:00Z", facts))
+    found = explain(lake, small.KEPT["id"], small.full_catalog())
+    assert found.source["upstream"] == [
+        {
+            "observed_at": "2026-11-24T00:00:00Z",
+            "revision": "1" * 40,
+            "license_tag": "mit",
+            "gate": "none",
+            "readme_sha256": "ab",
+            "status": "ok",
+        }
+    ]
 
 
 def test_a_dropped_document_says_why(lake: Lake) -> None:
