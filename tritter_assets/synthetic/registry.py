@@ -101,7 +101,9 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
                 inputs=_functions(style_pairs.LANGUAGES),
                 languages=style_pairs.LANGUAGES,
                 make_rows=style_pairs.make_rows,
-                parents=function_parents(*style_pairs.LANGUAGES),
+                parents=function_parents(
+                    *style_pairs.LANGUAGES, worth_reading=style_pairs.worth_reading
+                ),
                 code_version=style_pairs.code_version,
             ),
             Generator(
@@ -110,7 +112,9 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
                 inputs=_functions(safety_pairs.LANGUAGES),
                 languages=safety_pairs.LANGUAGES,
                 make_rows=safety_pairs.make_rows,
-                parents=function_parents(*safety_pairs.LANGUAGES),
+                parents=function_parents(
+                    *safety_pairs.LANGUAGES, worth_reading=safety_pairs.worth_reading
+                ),
                 code_version=safety_pairs.code_version,
             ),
             Generator(

@@ -25,9 +25,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import polars as pl
+
 from tritter_assets.lake import fingerprint_of
 from tritter_assets.synthetic import docstring_instruct, documentation, safety_python, safety_rust
-from tritter_assets.synthetic.pairs import Change, Code, edited, pair_row, rank, read_code
+from tritter_assets.synthetic.pairs import Change, edited, pair_row, rank, read_code
 from tritter_assets.synthetic.safety_rules import Rule
 from tritter_assets.synthetic.shards import Row, choose, fenced
 
@@ -73,22 +75,26 @@ def code_version() -> str:
     return f"{STAGE_VERSION}.{fingerprint_of(literals, docstring_instruct.code_version())}"
 
 
+def worth_reading(language: str) -> pl.Expr:
+    """Returns a condition without which a function of the language makes no pair."""
+    hints = sorted({hint for rule in _TABLES[language].RULES for hint in rule.hints})
+    content = pl.col("content")
+    return content.str.contains_any(hints) & (content.str.len_bytes() <= MAX_BYTES)
+
+
 def weaken(language: str, text: str, seed: str) -> tuple[str, Rule] | str:
     """Returns the function with an unsafe form and the rule for it, or why there is none."""
     table = _TABLES[language]
     hinted = [rule for rule in table.RULES if any(hint in text for hint in rule.hints)]
+    hinted = [rule for rule in hinted if not rank(seed, rule.name) % rule.keep_one_in]
     if not hinted:
         return "no_safe_form"
     if table.ALREADY_UNSAFE.search(text):
         return "already_unsafe"
-    code: Code | None = None
+    code = read_code(language, text.encode("utf-8", "surrogatepass"))
+    if code is None:
+        return "unreadable"
     for rule in hinted:
-        if rank(seed, rule.name) % rule.keep_one_in:
-            continue
-        if code is None:
-            code = read_code(language, text.encode("utf-8", "surrogatepass"))
-        if code is None:
-            return "unreadable"
         edits = rule.weaken(code)
         after = read_code(language, edited(code.source, edits)) if edits else None
         if after is not None and after.source != code.source:
@@ -99,15 +105,15 @@ def weaken(language: str, text: str, seed: str) -> tuple[str, Rule] | str:
 def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yields the pair of one function that uses a safe form."""
     text = parent["content"]
-    if documentation.is_test(parent["qualified_name"]) or _is_test(parent["path"], text):
-        outcomes["test_function"] += 1
-        return
     if text.count("\n") + 1 < MIN_LINES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         outcomes["length"] += 1
         return
     made = weaken(language, text, f"{SEED}:{parent['id']}")
     if isinstance(made, str):
         outcomes[made] += 1
+        return
+    if documentation.is_test(parent["qualified_name"]) or _is_test(parent["path"], text):
+        outcomes["test_function"] += 1
         return
     unsafe, rule = made
     asked = documentation.is_request(parent["docstring"]) and rank(SEED, parent["id"], "form") % 2

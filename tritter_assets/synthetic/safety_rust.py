@@ -261,6 +261,7 @@ def _any_certificate(code: Code) -> list[Edit]:
     return []
 
 
+_SLICE_HINTS = (": &[", ": &mut [", ": Vec<", ": &Vec<", ": &mut Vec<")
 RULES: tuple[Rule, ...] = (
     Rule(name="unchecked_text", cwe="CWE-758", hints=("from_utf8(", "from_u32("),
          weaken=_unchecked_text,
@@ -270,9 +271,9 @@ RULES: tuple[Rule, ...] = (
          reason="An overflow is noticed and reported rather than wrapped around."),
     Rule(name="truncating_cast", cwe="CWE-681", hints=("try_from(",), weaken=_cast,
          reason="A number that does not fit is an error; `as` would cut it off silently."),
-    Rule(name="unchecked_get", cwe="CWE-125", hints=(".get",), weaken=_unchecked_get,
+    Rule(name="unchecked_get", cwe="CWE-125", hints=_SLICE_HINTS, weaken=_unchecked_get,
          reason="`get` answers `None` outside the slice; unchecked, it reads other memory."),
-    Rule(name="unchecked_index", cwe="CWE-125", hints=("[",), weaken=_unchecked_index,
+    Rule(name="unchecked_index", cwe="CWE-125", hints=_SLICE_HINTS, weaken=_unchecked_index,
          reason="An index outside the slice stops the program rather than read other memory."),
     Rule(name="raw_copy", cwe="CWE-787", hints=("copy_from_slice",), weaken=_raw_copy,
          reason="`copy_from_slice` compares lengths first; a raw copy writes past the end."),
@@ -284,7 +285,8 @@ RULES: tuple[Rule, ...] = (
     Rule(name="unverified_tls", cwe="CWE-295", hints=("Client",), weaken=_any_certificate,
          reason="The server's certificate is verified, so nobody in between can read or change "
          "what is sent."),
-    Rule(name="debug_check", cwe="CWE-617", hints=("assert",), weaken=_debug_only,
+    Rule(name="debug_check", cwe="CWE-617", hints=("assert!(", "assert_eq!(", "assert_ne!("),
+         weaken=_debug_only,
          keep_one_in=2,
          reason="`assert!` also checks in release builds, where `debug_assert!` is compiled out."),
     Rule(name="panic_on_error", cwe="CWE-248", hints=("?",), weaken=_panicking, keep_one_in=24,

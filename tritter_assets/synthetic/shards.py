@@ -110,8 +110,16 @@ def write_synthetic(
     )
 
 
-def function_parents(*languages: str) -> Parents:
-    """Returns a reader of `functions/<language>` rows of a shard."""
+def function_parents(
+    *languages: str, worth_reading: Callable[[str], pl.Expr] | None = None
+) -> Parents:
+    """Returns a reader of `functions/<language>` rows of a shard.
+
+    Args:
+        *languages: Languages to read.
+        worth_reading: Makes a cheap condition on rows for a language. What does not hold makes no
+            row and is not counted; most functions need not become Python objects to say so.
+    """
 
     def parents(lake: Lake, item: ShardInput) -> Iterator[tuple[str, pl.DataFrame]]:
         partition = {"source": item.source, "shard": item.shard}
@@ -122,7 +130,8 @@ def function_parents(*languages: str) -> Parents:
                 continue
             columns = list(FUNCTION_COLUMNS)
             for batch in lake.batches(table, partition=partition, columns=columns):
-                yield language, pl.DataFrame(batch)
+                frame = pl.DataFrame(batch)
+                yield language, frame.filter(worth_reading(language)) if worth_reading else frame
 
     return parents
 

@@ -55,11 +55,11 @@ def untidy_text(language: str, text: str) -> str:
         return "length"
     if max(len(line) for line in lines) > MAX_LINE:
         return "long_line"
-    if _UNFINISHED.search(text) or _BAD[language].search(text):
-        return "unfinished"
+    if language == "python" and "->" not in text:
+        return "unannotated"
     if _num_body_lines(language, lines) < MIN_BODY_LINES:
         return "little_body"
-    return "unannotated" if language == "python" and "->" not in text else ""
+    return "unfinished" if _UNFINISHED.search(text) or _BAD[language].search(text) else ""
 
 
 def untidy_tree(language: str, text: str) -> str | Code:

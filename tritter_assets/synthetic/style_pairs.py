@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+import polars as pl
+
 from tritter_assets.lake import fingerprint_of
 from tritter_assets.synthetic import (
     documentation,
@@ -60,6 +62,16 @@ def code_version() -> str:
     literals = (TEMPLATES, MAX_BYTES, MAX_CHANGES, SEED, ways)
     bounds = (style_measures.bounds(), documentation.bounds())
     return f"{STAGE_VERSION}.{fingerprint_of(literals, bounds)}"
+
+
+def worth_reading(language: str) -> pl.Expr:
+    """Returns a condition without which a function of the language makes no pair."""
+    lines = pl.col("content").str.count_matches("\n", literal=True) + 1
+    return (
+        pl.col("docstring").is_not_null()
+        & lines.is_between(style_measures.MIN_LINES, style_measures.MAX_LINES)
+        & (pl.col("content").str.len_bytes() <= MAX_BYTES)
+    )
 
 
 def spoil(language: str, code: Code, seed: str) -> tuple[str, list[str]] | None:
@@ -118,8 +130,6 @@ def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[di
 
 def _well_written(language: str, parent: Row) -> str | Code:
     """Returns the parsed function, or why it is no example; the cheap questions come first."""
-    if documentation.is_test(parent["qualified_name"]):
-        return "test_function"
     if not parent["docstring"]:
         return "undocumented"
     text = parent["content"]
