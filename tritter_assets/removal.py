@@ -48,7 +48,8 @@ _COLUMN = {
 def covered_by(removals: pl.DataFrame) -> pl.Expr:
     """Returns a boolean expression over document columns: true where a request covers the row.
 
-    Repositories, owners and e-mail addresses compare without case. A row is also covered when it
+    Repositories, owners and e-mail addresses compare without case. An `owner` such as `a,b/name`
+    stands for the owner `a` and for further repositories that hold the same content. A row is also covered when it
     was derived (`derived_from`) from an id named by a request.
 
     Args:
@@ -63,6 +64,7 @@ def covered_by(removals: pl.DataFrame) -> pl.Expr:
         if wanted[kind]:
             match = pl.col(column).str.to_lowercase().is_in(sorted(wanted[kind]))
             covered = covered | match.fill_null(value=False)
+    covered = covered | _further_keys(wanted[RemovalKind.OWNER], wanted[RemovalKind.REPO])
     if wanted[RemovalKind.SWHID]:
         match = pl.concat_str(pl.lit("swh:1:cnt:"), pl.col("revision")).str.to_lowercase()
         covered = covered | match.is_in(sorted(wanted[RemovalKind.SWHID])).fill_null(value=False)
@@ -77,3 +79,14 @@ def covered_by(removals: pl.DataFrame) -> pl.Expr:
         parents = pl.col("derived_from").list.set_intersection(ids).list.len() > 0
         covered = covered | parents.fill_null(value=False)
     return covered
+
+
+def _further_keys(owners: set[str], repos: set[str]) -> pl.Expr:
+    """Covers rows whose `owner` lists further repositories with the same content (`a,b/name`)."""
+    if not owners and not repos:
+        return pl.lit(value=False)
+    names = pl.col("owner").str.to_lowercase().str.split(",")
+    listed = pl.element().is_in(sorted(repo for repo in repos if "/" in repo))
+    owned = pl.element().str.split("/").list.first().is_in(sorted(owners))
+    covered = names.list.eval(listed | owned).list.any()
+    return (pl.col("owner").str.contains(",", literal=True) & covered).fill_null(value=False)

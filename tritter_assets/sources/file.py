@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tritter_assets.contracts.source import FileOrigin, SourceContract
 from tritter_assets.errors import UpstreamUnavailable
-from tritter_assets.sources.data_file import EXTENSIONS, read_rows
+from tritter_assets.sources.batch_mapping import map_batches
+from tritter_assets.sources.data_file import EXTENSIONS, read_batches
 from tritter_assets.sources.download import file_sha256
-from tritter_assets.sources.frames import gather_frames
 from tritter_assets.sources.globs import selects
 from tritter_assets.sources.loader import LoaderContext, UpstreamFile
-from tritter_assets.sources.mapping import ColumnMapping, RowFacts, map_rows
+from tritter_assets.sources.mapping import ColumnMapping, RowFacts
 from tritter_assets.sources.tree import (
     TreeFacts,
     evidence_text,
@@ -80,9 +80,11 @@ class FileLoader:
             cache=context.cache, project_root=context.project_root, limits=context.limits
         )
         for file in files:
-            for row in self._rows(contract, origin, root, file, scratch):
-                if is_evidence(row["path"]):
-                    by_repo[row["repo"]][row["path"]] = row["content"]
+            for frame in self._frames(contract, origin, root, file, scratch):
+                evident = pl.Series([is_evidence(path) for path in frame["path"]], dtype=pl.Boolean)
+                rows = frame.filter(evident).select("repo", "path", "content")
+                for repo, path, content in rows.iter_rows():
+                    by_repo[repo][path] = content
         return {repo: tree_evidence(repo, texts) for repo, texts in sorted(by_repo.items())}
 
     def read(
@@ -102,27 +104,26 @@ class FileLoader:
             yield from tree_frames(contents, facts, context)
             return
         for file in files:
-            documents = self._rows(contract, origin, root, file, context)
-            yield from gather_frames(documents, context.limits)
+            yield from self._frames(contract, origin, root, file, context)
 
     @staticmethod
-    def _rows(
+    def _frames(
         contract: SourceContract,
         origin: FileOrigin,
         root: Path,
         file: UpstreamFile,
         context: LoaderContext,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[pl.DataFrame]:
         mapping = ColumnMapping.of(contract)
         facts = RowFacts(
             repo=_repo(contract), file=file.name, revision=_NO_REVISION, url=None, split=None
         )
         path = root if root.is_file() else root / file.name
         with path.open("rb") as stream:
-            rows = read_rows(
+            batches = read_batches(
                 stream, file.name, origin.file_format, mapping.upstream_columns, context
             )
-            yield from map_rows(rows, mapping, facts, context)
+            yield from map_batches(batches, mapping, facts, context, contract.row_filter)
 
 
 def _open(contract: SourceContract, context: LoaderContext) -> tuple[FileOrigin, Path]:

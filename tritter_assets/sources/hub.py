@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tritter_assets.contracts.source import HubOrigin, SourceContract
 from tritter_assets.errors import UpstreamChanged
-from tritter_assets.sources.data_file import read_rows
+from tritter_assets.sources.batch_mapping import map_batches
+from tritter_assets.sources.data_file import parquet_row_groups, read_batches
 from tritter_assets.sources.download import file_sha256
 from tritter_assets.sources.frames import gather_frames
 from tritter_assets.sources.hub_client import HubClient, Listing
 from tritter_assets.sources.hub_files import choose_files
 from tritter_assets.sources.loader import LoaderContext, UpstreamFile
-from tritter_assets.sources.mapping import ColumnMapping, RowFacts, map_rows
+from tritter_assets.sources.mapping import ColumnMapping, RowFacts
+from tritter_assets.sources.row_filter import select_rows
 from tritter_assets.sources.swh import BlobStore, swh_documents
 from tritter_assets.sources.tree import TreeFacts, tree_frames
 
@@ -31,6 +33,9 @@ class HubLoader:
     client: HubClient = field(default_factory=HubClient)
     blobs: BlobStore = field(default_factory=BlobStore)
     """Where the text of Software Heritage blob ids is."""
+    part_bytes: int = 64 << 20
+    """Upstream bytes that a killed ingestion may have to read again; smaller shards are read whole.
+    Of rows whose text comes from blobs, a part is one row group."""
 
     def pinned_digest(self, contract: SourceContract, context: LoaderContext) -> None:
         """None: the listing's own digests say what the files are."""
@@ -54,6 +59,9 @@ class HubLoader:
         origin = _origin(contract)
         listing = self._listing(origin, context)
         revision, listed = listing.revision, set(listing.files)
+        # A small shard is read again sooner than its pieces are written and verified.
+        small = sum(file.size_bytes for file in files) < self.part_bytes
+        keeps = context.pieces is not None and (origin.content_from == "swh" or not small)
         for file in files:
             if file not in listed:
                 raise UpstreamChanged(
@@ -62,19 +70,57 @@ class HubLoader:
                 )
             if origin.file_format == "tar":
                 yield from self._tar_frames(contract, origin, revision, file, context)
-            else:
-                documents = self._documents(contract, origin, revision, file, context)
-                yield from gather_frames(documents, context.limits)
+                continue
+            for part in self._parts(origin, revision, file, keeps):
+                yield from self._frames(contract, origin, revision, part, context, keeps=keeps)
 
-    def _documents(
+    def _parts(
+        self, origin: HubOrigin, revision: str, file: UpstreamFile, keeps: bool
+    ) -> Iterator[_Part]:
+        """Cuts a large Parquet file at its row groups, so that a stop costs at most one part."""
+        from_blobs = origin.content_from == "swh"
+        large = from_blobs or file.size_bytes > self.part_bytes
+        if not keeps or origin.file_format != "parquet" or not large:
+            yield _Part(file)
+            return
+        with self.client.open(origin.repo, revision, file) as stream:
+            sizes = parquet_row_groups(stream, file.name)
+        groups: list[int] = []
+        gathered = 0
+        for number, size in enumerate(sizes):
+            groups.append(number)
+            gathered += size
+            if from_blobs or gathered >= self.part_bytes or number == len(sizes) - 1:
+                yield _Part(file, tuple(groups))
+                groups, gathered = [], 0
+
+    def _frames(
         self,
         contract: SourceContract,
         origin: HubOrigin,
         revision: str,
-        file: UpstreamFile,
+        part: _Part,
         context: LoaderContext,
-    ) -> Iterator[dict[str, Any]]:
-        mapping = ColumnMapping.of(contract)
+        *,
+        keeps: bool,
+    ) -> Iterator[pl.DataFrame]:
+        def make(inner: LoaderContext) -> Iterator[pl.DataFrame]:
+            return self._rows(contract, origin, revision, part, inner)
+
+        if context.pieces is None or not keeps:
+            return make(context)
+        name = f"{origin.repo}@{revision} {part.file} {part.row_groups}"
+        return context.pieces.frames(name, make, context)
+
+    def _rows(
+        self,
+        contract: SourceContract,
+        origin: HubOrigin,
+        revision: str,
+        part: _Part,
+        context: LoaderContext,
+    ) -> Iterator[pl.DataFrame]:
+        file, mapping = part.file, ColumnMapping.of(contract)
         facts = RowFacts(
             repo=f"hub/{origin.repo}",
             file=file.name,
@@ -82,18 +128,26 @@ class HubLoader:
             url=_page(origin, revision, file),
             split=origin.split,
         )
+        from_blobs = origin.content_from == "swh"
+        used = mapping.for_blobs() if from_blobs else mapping
         with self.client.open(origin.repo, revision, file) as stream:
-            if origin.content_from == "swh":
-                blobs = mapping.for_blobs()
-                rows = read_rows(
-                    stream, file.name, origin.file_format, blobs.upstream_columns, context
-                )
-                yield from swh_documents(rows, blobs, facts, self.blobs, context)
-                return
-            rows = read_rows(
-                stream, file.name, origin.file_format, mapping.upstream_columns, context
+            batches = read_batches(
+                stream,
+                file.name,
+                origin.file_format,
+                used.upstream_columns,
+                context,
+                row_groups=part.row_groups,
             )
-            yield from map_rows(rows, mapping, facts, context)
+            if not from_blobs:
+                yield from map_batches(batches, used, facts, context, contract.row_filter)
+                return
+            chosen = (select_rows(batch, contract.row_filter, context) for batch in batches)
+            rows = (
+                row for batch in chosen for row in zip(batch.numbers, batch.to_rows(), strict=True)
+            )
+            documents = swh_documents(rows, used, facts, self.blobs, context)
+            yield from gather_frames(documents, context.limits)
 
     def _tar_frames(
         self,
@@ -142,6 +196,15 @@ class HubLoader:
         return self.client.listing(
             origin.repo, origin.revision, origin.data_dir, context.cache, branch=origin.branch
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is read, and kept, at once."""
+
+    file: UpstreamFile
+    row_groups: tuple[int, ...] | None = None
+    """None: the whole file."""
 
 
 def _origin(contract: SourceContract) -> HubOrigin:

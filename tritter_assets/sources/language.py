@@ -50,3 +50,8 @@ def modality_of_file(language: str | None, default: Modality) -> Modality:
     if default is Modality.CODE and language in _PROSE:
         return Modality.TEXT
     return default
+
+
+def prose_languages() -> list[str]:
+    """Returns the languages whose files are text among code."""
+    return sorted(_PROSE)

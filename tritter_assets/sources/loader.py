@@ -21,6 +21,7 @@ from tritter_assets.contracts.source import SourceContract
 
 if TYPE_CHECKING:
     from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.sources.pieces import PieceStore
 
 MAX_EXAMPLES = 20
 """Skipped files named in a report."""
@@ -126,6 +127,8 @@ class LoaderContext:
     skips: SkipLog = field(default_factory=SkipLog)
     encodings: Counter[str] = field(default_factory=Counter)
     """Encoding -> documents that were decoded from it."""
+    pieces: PieceStore | None = None
+    """Where a loader keeps what it has read of the shard; None keeps nothing."""
 
 
 class Loader(Protocol):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from tritter_assets.contracts.preference_pair import PAIR, PreferencePair
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.record import Modality
 from tritter_assets.sources.frames import LOADER_SCHEMA
 from tritter_assets.sources.language import guess_language, language_name, modality_of_file
-from tritter_assets.sources.loader import LoaderContext, SkipReason
+from tritter_assets.sources.loader import SkipReason
+from tritter_assets.sources.mapping_paths import value_at
 from tritter_assets.sources.package_info import repository_of
 from tritter_assets.sources.text import decode_text, is_storable
 
@@ -26,6 +29,7 @@ _BINARIES = frozenset({"image", "audio"})
 _PEOPLE = ("user", "human", "prompter")
 _ANSWERERS = ("assistant", "gpt", "model", "chatgpt")
 _MISSING = (None, "", [])
+_REPOSITORIES = re.compile(r"[^\s,/]+/[^\s,/]+(?:,[^\s,/]+/[^\s,/]+)+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,21 +61,31 @@ class ColumnMapping:
             {ours: tuple(theirs.split(".")) for ours, theirs in columns.items()},
             contract.modality,
             contract.languages,
+            filter_columns=contract.row_filter.columns if contract.row_filter else (),
+            pair=contract.preference_pair,
         )
 
     blob_column: str | None = None
     """Upstream column with the blob id that stands in for the content."""
+    filter_columns: tuple[str, ...] = ()
+    """Paths that the contract's row filter looks at."""
+    pair: PreferencePair | None = None
+    """How a row's two answers are found; the paths under `pair` lead into what is found."""
 
     def for_blobs(self) -> ColumnMapping:
         """Returns the mapping of rows that carry a blob id (`content`'s column, or `blob_id`)."""
         paths = dict(self.paths)
         blob = paths.pop("content", (BLOB_COLUMN,))
-        return ColumnMapping(paths, self.modality, self.languages, blob[0])
+        return replace(self, paths=paths, blob_column=blob[0])
 
     @property
     def upstream_columns(self) -> tuple[str, ...]:
         """Top-level upstream columns, each once, in the contract's order."""
         names = [path[0] for path in self.paths.values()]
+        if self.pair is not None:
+            names = [name for name in names if name != PAIR]
+            names += [column.split(".", 1)[0] for column in self.pair.columns]
+        names += [column.split(".", 1)[0] for column in self.filter_columns]
         if self.blob_column:
             names += [self.blob_column, ENCODING_COLUMN]
         return tuple(dict.fromkeys(names))
@@ -90,14 +104,14 @@ class ColumnMapping:
         filter sees the whole text. A list of chat messages becomes text: the first person's turns
         as the prompt, the model's as the answer. `content`, if given, replaces the row's own.
         """
-        found = {ours: _value(row, path) for ours, path in self.paths.items()}
+        found = {ours: value_at(row, path) for ours, path in self.paths.items()}
         out: dict[str, Any] = {} if content is None else {"content": content}
         for name, value in found.items():
-            converted = _convert(name, value)
-            if isinstance(converted, SkipReason):
-                return converted
-            if converted is not None:
-                out[name] = converted
+            held = converted(name, value)
+            if isinstance(held, SkipReason):
+                return held
+            if held is not None:
+                out[name] = held
         if self.modality in (Modality.INSTRUCTION, Modality.PREFERENCE):
             problem = self._join_turns(out, found)
             if problem is not None:
@@ -114,13 +128,13 @@ class ColumnMapping:
         return out
 
     def _join_turns(self, out: dict[str, Any], found: Mapping[str, Any]) -> SkipReason | None:
-        chat = next((v for v in found.values() if _is_chat(v)), None)
+        chat = next((v for v in found.values() if is_chat(v)), None)
         if chat is not None and "instruction" not in found:
             out["instruction"] = _turns(chat, _PEOPLE)
         answer = "chosen" if self.modality is Modality.PREFERENCE else "response"
         if self.modality is Modality.PREFERENCE:
             for side in ("chosen", "rejected"):
-                if _is_chat(found.get(side)):
+                if is_chat(found.get(side)):
                     out[side] = _turns(found[side], _ANSWERERS)
         elif chat is not None and not out.get("response"):
             out["response"] = _turns(chat, _ANSWERERS)
@@ -135,13 +149,12 @@ class ColumnMapping:
         return None
 
     def _fill(self, out: dict[str, Any], number: int, facts: RowFacts) -> None:
-        if "://" in out.get("repo", ""):
-            home = repository_of(out["repo"])
-            out["repo"] = "/".join(home) if home else out["repo"]
-        if not out.get("repo"):
+        if out.get("repo"):
+            out["repo"], owner = repository_keys(out["repo"])
+            if owner and not out.get("owner"):
+                out["owner"] = owner
+        else:
             out["repo"] = facts.repo
-        elif not out.get("owner") and "/" in out["repo"]:
-            out["owner"] = out["repo"].split("/", 1)[0]
         if not out.get("path"):
             out["path"] = f"{facts.file}#{number}"
         if not out.get("revision"):
@@ -159,41 +172,24 @@ class ColumnMapping:
         out["modality"] = str(modality_of_file(out["language"], self.modality))
 
 
-def map_rows(
-    rows: Iterable[tuple[int, Mapping[str, Any]]],
-    mapping: ColumnMapping,
-    facts: RowFacts,
-    context: LoaderContext,
-) -> Iterator[dict[str, Any]]:
-    """Maps the rows of one file; rows that give no document are counted."""
-    for number, row in rows:
-        document = mapping.document(row, number, facts)
-        if isinstance(document, SkipReason):
-            context.skips.add(document, f"{facts.file}#{number}")
-        elif len(document["content"]) > context.limits.document_bytes:
-            context.skips.add(SkipReason.TOO_LARGE, f"{facts.file}#{number}")
-        else:
-            yield document
+def repository_keys(stated: str) -> tuple[str, str | None]:
+    """Returns `repo` and `owner` of what upstream names.
+
+    An address in a forge becomes owner/name. Of several repositories with the same content
+    (`a/x,b/y`) the first is the row's; `owner` then lists its owner and the other repositories
+    (`a,b/y`), so that a removal request of any of them finds the row.
+    """
+    names: list[str] = []
+    for part in stated.split(",") if _REPOSITORIES.fullmatch(stated) else [stated]:
+        home = repository_of(part) if "://" in part else None
+        names.append("/".join(home) if home else part)
+    first, *others = dict.fromkeys(names)
+    owner = first.split("/", 1)[0] if "/" in first else None
+    return first, ",".join([owner, *others]) if owner and others else owner
 
 
-def _value(row: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = row
-    for step in path:
-        if isinstance(value, str) and value[:1] in "{[":
-            try:
-                value = json.loads(value)  # structs stored as JSON text
-            except json.JSONDecodeError:
-                return None
-        if isinstance(value, list) and step.isdigit():
-            value = value[int(step)] if int(step) < len(value) else None
-        elif isinstance(value, Mapping):
-            value = value.get(step)
-        else:
-            return None
-    return value
-
-
-def _convert(name: str, value: Any) -> Any:
+def converted(name: str, value: Any) -> Any:
+    """Returns an upstream value as document column `name` holds it, None, or why it cannot be."""
     if value in _MISSING:
         return None
     if name in _BINARIES:
@@ -213,19 +209,21 @@ def _convert(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         decoded = decode_text(value)
         return decoded if isinstance(decoded, SkipReason) else decoded.text
-    if _is_chat(value):
+    if is_chat(value):
         return "\n\n".join(str(_said(message)) for message in value)
     if isinstance(value, list) and name == "license_declared":
         # Several licences found in one file all hold.
         return " AND ".join(str(item) for item in value)
     if isinstance(value, list) and all(isinstance(item, str | None) for item in value):
-        return "\n".join(item for item in value if item)
+        # The texts of a page (OBELICS) are paragraphs; a list of names or labels is not.
+        return ("\n\n" if name == "content" else "\n").join(item for item in value if item)
     if isinstance(value, bool | int | float):
         return str(value)
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _is_chat(value: Any) -> bool:
+def is_chat(value: Any) -> bool:
+    """Whether a value is a list of messages with a speaker."""
     return (
         isinstance(value, list)
         and bool(value)

@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -108,3 +110,16 @@ class PlainConcluder:
             access_terms=pl.lit("none"),
             generator=pl.lit("human"),
         )
+
+
+@contextmanager
+def without_licences() -> Iterator[Any]:
+    """Yields a policy for ingestion with `PlainConcluder` in the place of real conclusions."""
+    from tritter_assets.licensing import conclude
+
+    real = conclude.Concluder
+    conclude.Concluder = PlainConcluder  # type: ignore[assignment,misc]
+    try:
+        yield SimpleNamespace(conclusion_digest="policy")
+    finally:
+        conclude.Concluder = real  # type: ignore[misc]

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 
@@ -171,7 +172,8 @@ class HubServer(Server):
             return self._tree(path.removeprefix(f"{api}/tree/"), parse_qs(parts.query))
         if path.startswith(f"{api}/paths-info/"):
             wanted = parse_qs(body.decode()).get("paths", []) or json.loads(body)["paths"]
-            return self._json([self._entry(name) for name in wanted if name in self.files])
+            folders = {f for n in self.files for f in map(str, PurePosixPath(n).parents)}
+            return self._json([self._entry(n) for n in wanted if n in self.files or n in folders])
         if path.startswith(resolve):
             revision, _, name = path.removeprefix(resolve).partition("/")
             if revision != self.commit:
@@ -195,18 +197,24 @@ class HubServer(Server):
         revision, _, folder = rest.partition("/")
         if revision not in (self.commit, "main"):
             return 404, b"{}", {"X-Error-Code": "RevisionNotFound"}
-        names = sorted(n for n in self.files if n.startswith(f"{folder}/" if folder else ""))
+        prefix = f"{folder}/" if folder else ""
+        names = sorted(n for n in self.files if n.startswith(prefix))
         if not names:
             return 404, b"{}", {"X-Error-Code": "EntryNotFound"}
-        start = int(query.get("cursor", ["0"])[0])
+        if query.get("recursive", ["false"])[0].lower() not in ("true", "1"):
+            names = sorted({prefix + name.removeprefix(prefix).split("/")[0] for name in names})
+        start = int(query.pop("cursor", ["0"])[0])
         page = [self._entry(name) for name in names[start : start + self.page_size]]
         headers = {}
         if start + self.page_size < len(names):
-            address = f"{self.url}{request_path(self.repo, rest)}?cursor={start + self.page_size}"
+            more = urlencode(query | {"cursor": [str(start + self.page_size)]}, doseq=True)
+            address = f"{self.url}{request_path(self.repo, rest)}?{more}"
             headers["Link"] = f'<{address}>; rel="next"'
         return self._json(page, headers)
 
     def _entry(self, name: str) -> dict[str, Any]:
+        if name not in self.files:
+            return {"type": "directory", "path": name, "size": 0, "oid": self.commit}
         raw = self.files[name]
         entry: dict[str, Any] = {
             "type": "file",

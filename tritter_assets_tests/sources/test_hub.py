@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tritter_assets.contracts.parse_source import parse_source
 from tritter_assets.contracts.source import HubOrigin, LicenceFacts, SourceContract
 from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
-from tritter_assets.record import Modality
 from tritter_assets.sources.hub import HubLoader
 from tritter_assets.sources.hub_client import HubClient
 from tritter_assets.sources.ingest import upstream_digest
@@ -25,7 +22,6 @@ from tritter_assets_tests.sources.servers import HubServer
 
 COMMIT = "a" * 40
 REPO = "org/data"
-CONTRACTS = Path(__file__).parents[2] / "data_contracts" / "sources"
 CARD = """---
 license: mit
 configs:
@@ -259,67 +255,3 @@ def test_tar_files_become_documents(tmp_path: Path) -> None:
         context = context_of(tmp_path)
         rows = _read(_loader(server), _contract(config=None, file_format="tar"), context)
     assert rows.select("path", "content").rows() == [("d/train.tar/a/x.py", "x = 1\n")]
-
-
-def _value(kind: str, name: str, number: int) -> Any:
-    """A realistic value of one upstream column."""
-    match kind:
-        case "integer":
-            return number
-        case "number":
-            return 3.5 + number
-        case "boolean":
-            return False
-        case "date" | "timestamp":
-            return "2024-01-02"
-        case "object":
-            return {"bytes": b"\x89PNG" + bytes([number]), "path": None}
-        case "array":
-            return [f"MIT{'' if 'licen' in name else f' {name} {number}'}"]
-    if "image" in name:
-        return b"\x89PNG" + bytes([number])
-    if name == "language":
-        return "Python"
-    return f"{name} {number}: def f():\n    return {number}\n" if number else f"{name} zero"
-
-
-_HUB_CONTRACTS = [
-    path
-    for path in sorted(CONTRACTS.glob("*.yaml"))
-    if "kind: hub" in path.read_text(encoding="utf-8")
-]
-
-
-@pytest.mark.parametrize("path", _HUB_CONTRACTS, ids=lambda path: path.stem)
-def test_every_hub_contract_maps_its_rows(path: Path, tmp_path: Path) -> None:
-    contract = parse_source(path)
-    origin = contract.origin
-    assert isinstance(origin, HubOrigin)
-    if origin.content_from == "swh":
-        pytest.skip("its text comes from the blob store, see test_swh")
-    columns = {column.name: column.logical_type for column in contract.upstream_schema}
-    rows = [{name: _value(kind, name, n) for name, kind in columns.items()} for n in range(3)]
-    folder = origin.data_dir or origin.config or "data"
-    name = f"{folder}/{origin.split}-00000-of-00001.{origin.file_format}"
-    with HubServer(origin.repo, COMMIT, {name: _encode(rows, origin)}).running() as server:
-        pinned = dataclasses.replace(origin, revision=COMMIT)
-        contract = dataclasses.replace(contract, origin=pinned, num_shards=1)
-        context = context_of(tmp_path)
-        found = _read(_loader(server), contract, context)
-    assert found.height == 3, context.skips.examples
-    assert found["content"].n_unique() == 3
-    assert all(found["content"].str.len_chars() > 0)
-    assert found["repo"].null_count() == 0
-    if contract.licence.row_column:
-        assert found["license_declared"].null_count() == 0
-    if contract.modality is Modality.INSTRUCTION and "content" not in contract.columns:
-        joined = found["instruction"] + "\n\n" + found["response"]
-        assert found["content"].to_list() == joined.to_list()
-
-
-def _encode(rows: list[dict[str, Any]], origin: HubOrigin) -> bytes:
-    if origin.file_format == "parquet":
-        return _parquet(rows)
-    if origin.file_format == "csv":
-        return pl.DataFrame(rows).write_csv().encode()
-    return "".join(json.dumps(row, default=str) + "\n" for row in rows).encode()

@@ -1,0 +1,295 @@
+"""Upstream to raw table: our Hub loader against `datasets` streaming, over one local server.
+
+    python -m tritter_assets_tests.benchmarks.hub_ingest
+
+The corpus becomes a dataset repository of Parquet files (zstd, columns content, repo, path,
+language, license) behind a server that speaks the Hub's protocol in a process of its own. Each
+contender is a process of its own as well; a figure is MB of text per CPU second of that process,
+all threads counted, from the listing to the committed Delta table (zstd, level 3).
+
+| contender | what it does |
+|---|---|
+| ours | lists, reads ranges, maps, concludes each licence, hashes, sorts by id, writes |
+| datasets | `load_dataset(streaming=True)`, Arrow batches, `write_deltalake`: no provenance |
+| card loop | the loop of the dataset cards: rows as dicts, batches of 1000, `write_deltalake` |
+
+Peak memory of ours is taken at two shard sizes, the corpus repeated under other paths. Prints one
+JSON object last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tritter_assets.contracts.source import HubOrigin, LicenceFacts
+from tritter_assets_tests.benchmarks.harness import ROOT, corpus_path, report
+from tritter_assets_tests.sources.builders import contract_of
+from tritter_assets_tests.sources.servers import HubServer
+
+REPO, COMMIT = "org/corpus", "c" * 40
+FILE_MB = 25.0
+SMALL_MB, LARGE_MB = 100.0, 400.0
+_LICENCES = ("mit", "apache-2.0", "bsd-3-clause", "isc")
+_COLUMNS = ("content", "repo", "path", "language", "license")
+
+
+def main() -> None:
+    """Runs every contender on the same repository."""
+    rounds = int(os.environ.get("BENCH_ROUNDS", "3"))
+    with tempfile.TemporaryDirectory(prefix="hub-ingest-") as scratch:
+        folder = Path(scratch)
+        write_repository(corpus_path(), folder / "small", SMALL_MB)
+        with served(folder / "small") as endpoint:
+            names = ("ours", "datasets", "card_loop")
+            found = {n: best(n, endpoint, folder, rounds) for n in names}
+        write_repository(corpus_path(), folder / "large", LARGE_MB)
+        with served(folder / "large") as endpoint:
+            large = contend("ours", endpoint, folder)
+    rate = {name: row["megabytes"] / row["cpu_s"] for name, row in found.items()}
+    ours = found["ours"]
+    report(
+        "hub_ingest",
+        round(rate["ours"], 1),
+        "MB of text per CPU second, upstream to raw table",
+        {"datasets": round(rate["datasets"], 1), "card_loop": round(rate["card_loop"], 1)},
+        round(rate["ours"] / max(rate["datasets"], rate["card_loop"]), 2),
+        ours_mb_s_cpu=round(rate["ours"], 1),
+        ours_rows_s=round(ours["rows"] / ours["cpu_s"]),
+        peer_mb_s_cpu=round(rate["datasets"], 1),
+        card_loop_mb_s_cpu=round(rate["card_loop"], 1),
+        ratio_to_card_loop=round(rate["ours"] / rate["card_loop"], 2),
+        rows={name: row["rows"] for name, row in found.items()},
+        megabytes=ours["megabytes"],
+        table_mb={name: row["table_mb"] for name, row in found.items()},
+        peak_rss_mb={
+            f"{row['megabytes']:.0f} MB shard": row["peak_rss_mb"] for row in (ours, large)
+        },
+        peer_peak_rss_mb=found["datasets"]["peak_rss_mb"],
+    )
+
+
+def best(name: str, endpoint: str, folder: Path, rounds: int) -> dict[str, Any]:
+    """The round that took the least CPU time."""
+    found = [contend(name, endpoint, folder) for _ in range(rounds)]
+    return min(found, key=lambda row: row["cpu_s"])
+
+
+def contend(name: str, endpoint: str, folder: Path) -> dict[str, Any]:
+    """Runs one contender in a process of its own."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        done = subprocess.run(
+            [sys.executable, "-m", __spec__.name, name, scratch],
+            env=os.environ
+            | {"HF_ENDPOINT": endpoint, "HF_HOME": f"{scratch}/hf", "HF_HUB_DISABLE_XET": "1"},
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(name: str, folder: Path) -> None:
+    """The contender's own process: imports are not counted."""
+    work = {"ours": ingest_ours, "datasets": ingest_datasets, "card_loop": ingest_card_loop}[name]
+    rows, text_bytes, cpu_s = work(folder)
+    found = {
+        "rows": rows,
+        "megabytes": round(text_bytes / 1e6, 1),
+        "cpu_s": cpu_s,
+        "table_mb": round(_table_bytes(folder) / 1e6, 1),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    print(json.dumps(found))
+
+
+def ingest_ours(folder: Path) -> tuple[int, int, float]:
+    """`ingest_shard`, as the asset calls it."""
+    import deltalake
+    import huggingface_hub
+
+    from tritter_assets.lake import Lake, fingerprint_of
+    from tritter_assets.licensing import conclude
+    from tritter_assets.settings import load_settings
+    from tritter_assets.sources.ingest import ingest_shard
+
+    contract = contract_of(
+        HubOrigin(repo=REPO, revision=COMMIT),
+        columns={"content": "content", "repo": "repo", "path": "path", "language": "language"},
+        licence=LicenceFacts(row_column="license"),
+    )
+    policy = load_settings(ROOT, {}).catalog().policy
+    for loaded in (deltalake.DeltaTable, huggingface_hub.HfApi, conclude.Concluder):
+        assert loaded  # the peer's imports are not counted either
+    begin = time.process_time()
+    found = ingest_shard(
+        Lake.at(folder / "lake"),
+        contract,
+        "000",
+        policy=policy,
+        cache=folder / "cache",
+        fingerprint=fingerprint_of("bench"),
+        project_root=folder,
+    )
+    return found.num_rows, found.content_bytes, time.process_time() - begin
+
+
+def ingest_datasets(folder: Path) -> tuple[int, int, float]:
+    """Streaming at its fastest: Arrow batches that never become Python objects."""
+    stream, begin = _stream()
+    counted = _Counted()
+    batches = stream.with_format("arrow").iter(batch_size=1000)
+    _write(folder, counted.watch(batch for table in batches for batch in table.to_batches()))
+    return counted.rows, counted.text_bytes, time.process_time() - begin
+
+
+def ingest_card_loop(folder: Path) -> tuple[int, int, float]:
+    """`for row in dataset`, as the dataset cards show it."""
+    stream, begin = _stream()
+    counted = _Counted()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rows: list[dict[str, Any]] = []
+        for row in stream:
+            rows.append(row)
+            if len(rows) == 1000:
+                yield pa.RecordBatch.from_pylist(rows, schema=_schema())
+                rows.clear()
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema=_schema())
+
+    _write(folder, counted.watch(batches()))
+    return counted.rows, counted.text_bytes, time.process_time() - begin
+
+
+def _stream() -> tuple[Any, float]:
+    import deltalake  # noqa: F401
+    from datasets import load_dataset
+
+    begin = time.process_time()
+    stream = load_dataset(REPO, revision=COMMIT, split="train", streaming=True)
+    return stream, begin
+
+
+class _Counted:
+    """Counts what passes, for the check that nobody lost a row."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.text_bytes = 0
+
+    def watch(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.rows += batch.num_rows
+            lengths = pc.call_function("binary_length", [batch.column("content")])
+            self.text_bytes += pc.call_function("sum", [lengths]).as_py()
+            yield batch
+
+
+def _write(folder: Path, batches: Iterator[pa.RecordBatch]) -> None:
+    from deltalake import WriterProperties, write_deltalake
+
+    write_deltalake(
+        str(folder / "lake"),
+        pa.RecordBatchReader.from_batches(_schema(), batches),
+        writer_properties=WriterProperties(compression="ZSTD", compression_level=3),
+    )
+
+
+def _schema() -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in _COLUMNS])
+
+
+def _table_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in (folder / "lake").rglob("*.parquet"))
+
+
+def write_repository(corpus: Path, folder: Path, megabytes: float) -> None:
+    """Writes the corpus, repeated or cut to about `megabytes`, as the files of a repository."""
+    (folder / "data").mkdir(parents=True)
+    wanted, written, number, turn = megabytes * 1e6, 0.0, 0, 0
+    while written < wanted:
+        pending: list[pa.RecordBatch] = []
+        size = 0.0
+        for batch in pq.ParquetFile(corpus).iter_batches(batch_size=500):
+            pending.append(_upstream_batch(batch, turn))
+            size += _text_bytes(batch)
+            if size >= FILE_MB * 1e6 or written + size >= wanted:
+                _write_file(folder, number, pending)
+                written, number, pending, size = written + size, number + 1, [], 0.0
+            if written >= wanted:
+                return
+        if pending:
+            _write_file(folder, number, pending)
+            written, number = written + size, number + 1
+        turn += 1
+
+
+def _text_bytes(batch: pa.RecordBatch) -> float:
+    lengths = pc.call_function("binary_length", [batch.column("content")])
+    return float(pc.call_function("sum", [lengths]).as_py())
+
+
+def _upstream_batch(batch: pa.RecordBatch, turn: int) -> pa.RecordBatch:
+    count = batch.num_rows
+    columns = {name: batch.column(name).cast(pa.string()) for name in _COLUMNS[:4]}
+    columns["path"] = pa.array([f"copy{turn}/{path}" for path in columns["path"].to_pylist()])
+    licences = [_LICENCES[len(repo) % len(_LICENCES)] for repo in columns["repo"].to_pylist()]
+    assert len(licences) == count
+    return pa.RecordBatch.from_pydict(columns | {"license": pa.array(licences)}, schema=_schema())
+
+
+def _write_file(folder: Path, number: int, batches: list[pa.RecordBatch]) -> None:
+    table = pa.Table.from_batches(batches)
+    target = folder / "data" / f"train-{number:05d}.parquet"
+    pq.write_table(table, target, compression="zstd", row_group_size=1000)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serves a repository's files in another process."""
+    command = [sys.executable, "-m", __spec__.name, "serve", str(folder)]
+    server = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+    finally:
+        assert server.stdin is not None
+        server.stdin.close()  # the server ends with its input
+        server.wait()
+
+
+def serve(folder: Path) -> None:
+    """The server's own process."""
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*.parquet"))
+    }
+    with HubServer(REPO, COMMIT, files, page_size=50).running() as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve(Path(sys.argv[2]))
+    elif len(sys.argv) == 3:
+        run(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main()
