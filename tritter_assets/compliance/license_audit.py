@@ -45,6 +45,7 @@ from tritter_assets.compliance.report import (
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.lineage.checkpoints import checkpoints, packed_rows, seen_documents
+from tritter_assets.sources.drift import blocked_sources
 
 STAGE_VERSION = "2"
 """2: claims and findings of every source."""
@@ -123,6 +124,7 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
     obligations: dict[str, int] = {}
     warnings: dict[str, int] = {}
     raw: list[pl.DataFrame] = []
+    drifted = blocked_sources(lake, catalog)
     for stage, table, groups in _stages(lake):
         found = judged(groups, catalog.policy, catalog.profile.use_profile)
         if "tokens" not in found.columns:
@@ -132,7 +134,7 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
         if stage == "raw":
             raw.append(found.select("table", "license_concluded", "action", "reason", "examples"))
         if stage in _GATED:
-            problems.extend(_problems(found, stage, table, catalog))
+            problems.extend(_problems(found, stage, table, catalog, drifted))
         if stage == "mix":
             _add(obligations, found, "obligations")
             _add(warnings, found, "warnings")
@@ -197,7 +199,9 @@ def _add(total: dict[str, int], found: pl.DataFrame, column: str) -> None:
         total[key] = total.get(key, 0) + rows
 
 
-def _problems(found: pl.DataFrame, stage: str, table: str, catalog: Catalog) -> list[str]:
+def _problems(
+    found: pl.DataFrame, stage: str, table: str, catalog: Catalog, drifted: Mapping[str, str]
+) -> list[str]:
     """One line for each source and kind of problem, with the number of rows and an example."""
     refused = {name for name, source in catalog.sources.items() if source.refusal is not None}
     counts: dict[tuple[str, str, str], tuple[int, str]] = {}
@@ -220,6 +224,8 @@ def _problems(found: pl.DataFrame, stage: str, table: str, catalog: Catalog) -> 
             add(row, row["rows"], f"were taken under another licence than {licence}", again)
         if row["unproven"]:
             add(row, row["unproven"], "lack repository, path or revision", "ingest them again")
+        if row["source"] in drifted:
+            add(row, row["rows"], "may be under other terms now", drifted[row["source"]])
         if row["source"] in refused:
             add(row, row["rows"], "come from a source that the catalogue refuses", again)
         elif row["source"] not in catalog.sources:

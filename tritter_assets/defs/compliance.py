@@ -15,7 +15,7 @@ from tritter_assets.compliance import (
     spdx_bom,
 )
 from tritter_assets.defs.checks import forgotten_is_absent_check, report_passed_check
-from tritter_assets.defs.mixes import removal_version
+from tritter_assets.defs.mixes import held_back
 from tritter_assets.defs.plots import stored_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake import fingerprint_of
@@ -64,7 +64,7 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
             code_version=f"{module.STAGE_VERSION}.{policy_version}",
             work=work,
             deps=deps,
-            extra_inputs=lambda platform, _: removal_version(platform),
+            extra_inputs=lambda platform, _: held_back(platform),
             schema=MANIFEST_SCHEMA,
             kinds=frozenset({"html", "json"}),
             owner="team:compliance",

@@ -28,7 +28,7 @@ def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
             ),
             work=_build(phase),
             deps=tuple(table for table in build.input_tables(mix, catalog) if table in known),
-            extra_inputs=lambda platform, _: _held_back(platform),
+            extra_inputs=lambda platform, _: held_back(platform),
             schema=build.MIX_SCHEMA,
             owner="team:training",
             tags={"phase": phase},
@@ -50,17 +50,12 @@ def _build(phase: str) -> Any:
     return work
 
 
-def _held_back(platform: Platform) -> str:
+def held_back(platform: Platform) -> str:
     """Removal requests in force, and sources whose rights changed upstream."""
     blocked = blocked_sources(platform.lake, platform.catalog)
-    return (
-        "|".join([removal_version(platform), *(blocked.values())])
-        if blocked
-        else (removal_version(platform))
-    )
+    return "|".join([_removals(platform), *blocked.values()])
 
 
-def removal_version(platform: Platform) -> str:
-    """Names the removal requests that are in force."""
+def _removals(platform: Platform) -> str:
     requests = read_removals(platform.lake)
     return "" if requests.is_empty() else ",".join(sorted(requests["request"]))

@@ -15,6 +15,7 @@ from tritter_assets.lake import ArtifactStore, Lake
 from tritter_assets.lineage.forget import request_removal
 from tritter_assets.mixes.build import MIX_SCHEMA
 from tritter_assets.record import DOCUMENT_SCHEMA
+from tritter_assets.sources.upstream import MAIN, Observation, UpstreamFacts, record
 from tritter_assets_tests.lineage import small_lake as small
 
 SHARD = {"shard": "000"}
@@ -87,6 +88,18 @@ def test_a_refused_or_unknown_source_fails(lake: Lake) -> None:
     problems = audit(lake, dataclasses.replace(catalog, sources={"beta": refused})).problems
     assert any("source that the catalogue refuses" in problem for problem in problems)
     assert any("source that is not in the catalogue" in problem for problem in problems)
+
+
+def test_rows_of_a_source_whose_licence_changed_upstream_fail(lake: Lake) -> None:
+    facts = UpstreamFacts(revision="1", license_tag="mit", gate="none")
+    record(lake, "beta", "1", Observation("1", "2026-11-01T00:00:00Z", facts))
+    assert audit(lake, small.full_catalog()).passed
+    moved = dataclasses.replace(facts, license_tag="cc-by-nc-4.0")
+    record(lake, "beta", MAIN, Observation(MAIN, "2026-11-02T00:00:00Z", moved))
+    problems = audit(lake, small.full_catalog()).problems
+    assert problems
+    assert all("rows of beta may be under other terms now" in problem for problem in problems)
+    assert "tritter pin beta --write --accept" in problems[0]
 
 
 def test_an_empty_lake_does_not_pass(tmp_path: Path) -> None:

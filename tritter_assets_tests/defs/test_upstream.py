@@ -11,6 +11,8 @@ import pytest
 
 from tritter_assets.definitions import build_definitions
 from tritter_assets.defs.build import asset_key
+from tritter_assets.defs.graph import build_graph
+from tritter_assets.defs.stage import Platform
 from tritter_assets.defs.upstream import CHECK, OBSERVE_JOB
 from tritter_assets.settings import Settings
 from tritter_assets_tests.defs.hub_project import REPO, SOURCE, write_hub_project
@@ -102,8 +104,13 @@ def test_the_nightly_look_shows_a_licence_change_and_stops_what_follows(
     hub: MovingHub, settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     assert _ingest(settings, instance).success
+    platform = Platform.open(settings)
+    graph = build_graph(platform)
+    mix = graph.stages["mix/phase1_base"]
+    before = graph.fingerprint(platform, mix, None)
     hub.push(SECOND, files(card("cc-by-nc-4.0")))
     observed = _observe(settings, instance)
+    assert graph.fingerprint(platform, mix, None) != before
     assert observed.success
     events = instance.fetch_observations(RAW, limit=1).records
     observation: Any = events[0].event_log_entry.dagster_event
