@@ -39,7 +39,7 @@ def is_request(docstring: str | None) -> bool:
     if not docstring or len(docstring) > 4 * MAX_CHARACTERS:
         return False
     lead = lead_of(docstring)
-    letters = sum(character.isalpha() for character in lead)
+    letters = sum(map(str.isalpha, lead))
     return (
         letters >= MIN_LETTERS
         and len(lead) <= MAX_CHARACTERS

@@ -258,6 +258,8 @@ def _assert(code: Code) -> list[Edit]:
         held = code.text(condition)
         if condition.type == "not_operator":
             held = code.text(condition.named_children[0])
+        elif held.endswith(" is None") and held.count(" ") == 2:
+            held = held.replace(" is None", " is not None")
         else:
             held = f"not ({held})"
         if "\n" in held or "\n" in message or not given & set(re.findall(r"\w+", held)):

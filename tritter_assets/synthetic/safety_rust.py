@@ -289,6 +289,6 @@ RULES: tuple[Rule, ...] = (
          weaken=_debug_only,
          keep_one_in=2,
          reason="`assert!` also checks in release builds, where `debug_assert!` is compiled out."),
-    Rule(name="panic_on_error", cwe="CWE-248", hints=("?",), weaken=_panicking, keep_one_in=24,
+    Rule(name="panic_on_error", cwe="CWE-248", hints=("?",), weaken=_panicking, keep_one_in=48,
          reason="The error goes to the caller; an unwrapped one takes the whole program down."),
 )  # fmt: skip

@@ -171,10 +171,9 @@ def choose(options: Sequence[str], *key: Any) -> str:
 
 def fenced(language: str, code: str) -> str:
     """Returns code in a Markdown block whose fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in code.replace("\n", " ").split() if set(run) == {"`"}),
-                  default=0)  # fmt: skip
-    fence = "`" * max(3, longest + 1)
-    if "```" in code and longest < 3:
+    runs = [run for run in code.split() if set(run) == {"`"}] if "`" in code else []
+    fence = "`" * max(3, 1 + max(map(len, runs), default=0))
+    if "```" in code and len(fence) == 3:
         fence = "````"
     word = GRAMMARS[language].fence if language in GRAMMARS else language
     return f"{fence}{word}\n{code}\n{fence}"
