@@ -22,7 +22,7 @@ _INCLUDE = re.compile(
     r"(?::([^}\s]{0,200}))?[^}\n]{0,200}\}\}[ \t]*$"
 )
 _OTHER_COMMAND = re.compile(r"\{\{\s*#[a-z_]+[^}\n]{0,500}\}\}")
-_LISTING = re.compile(r'<Listing\b((?:"[^"\n]*+"|[^">\n]++)*+)>')
+_LISTING = re.compile(r'<Listing\b((?:"[^"\n]{0,1000}+"|[^">\n]{1,200}+){0,40}+)>')
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 _TIP = re.compile(r"<Tip(\s[^<>]*)?>")
 _OPTION = re.compile(r'<hfoption\s+id="([^"]{1,100})"\s*>')
@@ -113,7 +113,7 @@ def _expanded(lines: list[str], path: str, includes: Includes, depth: int) -> It
         if match[3].endswith(".md") and depth < MAX_DEPTH and any("{{" in one for one in shown):
             yield from _expanded(shown, path, includes, depth + 1)
         else:
-            yield from (match[1] + one if one else one for one in shown)
+            yield from (match[1] + one if one else one for one in shown if not _INCLUDE.match(one))
 
 
 def _cleaned(lines: list[str], page: _Page, depth: int) -> Iterator[str]:

@@ -278,7 +278,7 @@ def _explicit(head: str, body: list[str], page: _Page, nesting: int) -> Iterator
 def _parts(argument: str, body: list[str], name: str) -> tuple[str, dict[str, str], list[str]]:
     """Splits a directive's body into the rest of its argument, its options and its content."""
     at = 0
-    if argument and name not in _INLINE_TEXT:
+    if argument:
         joiner = "\n" if name in OBJECTS else " "
         while at < len(body) and body[at] and not _FIELD.match(body[at]):
             argument = f"{argument}{joiner}{body[at]}"
@@ -323,6 +323,9 @@ def _lead(found: _Directive, page: _Page) -> Iterator[str]:
     elif name in _INLINE_TEXT and argument:
         # The text of an admonition may start on the line of its directive.
         yield f"**{lead_of(name, '')}** {page.inline(argument)}"
+    elif name.startswith(("version", "deprecated")):
+        version, _, text = argument.partition(" ")
+        yield f"**{lead_of(name, version)}** {page.inline(text)}".rstrip()
     elif name != "figure" and (name not in SILENT or (argument and name.endswith("card"))):
         yield f"**{page.inline(lead_of(name, argument))}**"
 

@@ -12,7 +12,7 @@ _ROLE = re.compile(
     r":([\w+.-]{1,40}(?::[\w+.-]{1,40})?):`([^`]{1,3000})`|`([^`]{1,3000})`:([\w:-]{1,40}):"
 )
 _LINK = re.compile(r"`([^`<]{1,2000}?)\s*<([^<>`]{1,2000})>`__?")
-_REFERENCE = re.compile(r"`([^`\n]{1,500})`__?(?!\w)")
+_REFERENCE = re.compile(r"`([^`]{1,500})`__?(?!\w)")
 _WORD_REFERENCE = re.compile(r"(?<![\w`])([A-Za-z][\w.-]{0,80}?[A-Za-z0-9])__?(?![\w`])")
 _FOOTNOTE = re.compile(r"\s?\[(#?[\w-]{0,40}|\*)\]_(?!\w)")
 _SUBSTITUTION = re.compile(r"\|([^|\s][^|\n]{0,80})\|_{0,2}")
@@ -60,7 +60,9 @@ def _clean(text: str, substitutions: Mapping[str, str], targets: Mapping[str, st
         text = _ROLE.sub(lambda m: hold(_role(m)), text)
         text = _LINK.sub(lambda m: hold(_link(m[1], m[2])), text)
         text = _INLINE_TARGET.sub(r"\1", text)
-        text = _REFERENCE.sub(lambda m: hold(_link(m[1], targets.get(m[1].lower(), ""))), text)
+        text = _REFERENCE.sub(
+            lambda m: hold(_link(m[1], targets.get(" ".join(m[1].lower().split()), ""))), text
+        )
         text = _DEFAULT_ROLE.sub(lambda m: hold(f"`{titled(m[1])}`"), text)
         text = _words(text, targets)
         text = re.sub(r"\0(\d+)\0", lambda m: held[int(m[1])], text)

@@ -189,6 +189,7 @@ def _attributes(rest: str) -> dict[str, str]:
     return {m[1].lower(): m[2] or m[3] or m[4] or "" for m in _ATTRIBUTE.finditer(rest)}
 
 
+_TIGHT = frozenset({"tr", "br", "thead", "tbody"})
 _MARKS = {"code": "`", "strong": "**", "b": "**", "em": "*", "i": "*"}
 _HEADING = re.compile(r"h([1-6])")
 
@@ -215,7 +216,7 @@ def _open(name: str, attributes: dict[str, str], writer: _Writer) -> None:
     elif name in ("td", "th"):
         writer.line.append(" | " if "".join(writer.line).strip() else "")
     elif name in _BLOCK:
-        writer.flush(blank=name not in ("tr", "br"))
+        writer.flush(blank=name not in _TIGHT)
 
 
 def _open_list(name: str, writer: _Writer) -> None:
@@ -243,7 +244,7 @@ def _close(name: str, writer: _Writer) -> None:
             writer.lists.pop()
             writer.flush()
     elif name in _BLOCK or _HEADING.fullmatch(name):
-        writer.flush(blank=name != "tr")
+        writer.flush(blank=name not in _TIGHT)
 
 
 def _end_code(writer: _Writer) -> None:
