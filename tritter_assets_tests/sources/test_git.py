@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tritter_assets.contracts.source import GitOrigin
-from tritter_assets.errors import UpstreamUnavailable
+from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
 from tritter_assets.sources.git import GitLoader
 from tritter_assets.sources.loader import SkipReason
 from tritter_assets_tests.sources.builders import context_of, contract_of
@@ -105,6 +105,98 @@ def test_failures_are_told_and_leave_no_clone(
     with pytest.raises(UpstreamUnavailable, match=said):
         GitLoader().plan(_contract(repository, **origin), context_of(tmp_path))
     assert not list((tmp_path / "cache").rglob("*.git"))
+
+
+def test_a_tag_must_name_the_pinned_commit(repository: tuple[str, str], tmp_path: Path) -> None:
+    folder = Path(repository[0])
+    _git(folder, "tag", "-a", "v1.0", "-m", "release", repository[1])
+    _git(folder, "tag", "newest")
+    files = GitLoader().plan(_contract(repository, tag="v1.0"), context_of(tmp_path))
+    assert "src/a.py" in {file.name for file in files}
+    moved = _git(folder, "rev-parse", "newest")
+    with pytest.raises(UpstreamChanged, match=f"(?s){moved}.*{repository[1]}"):
+        GitLoader().plan(_contract(repository, tag="newest"), context_of(tmp_path))
+    for tag, said in (("none", "fetch failed"), ("../x", "no tag name"), ("-x", "no tag name")):
+        with pytest.raises(UpstreamUnavailable, match=said):
+            GitLoader().plan(_contract(repository, tag=tag), context_of(tmp_path))
+
+
+def test_a_mirror_changes_where_bytes_come_from_and_nothing_else(
+    repository: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = _contract(repository, url="https://github.com/Owner/name")
+    mirror = f"https://github.com/=/nonexistent/ https://github.com/Owner/name={repository[0]}"
+    monkeypatch.setenv("TRITTER_GIT_MIRROR", mirror)
+    context = context_of(tmp_path)
+    rows = pl.concat(GitLoader().read(contract, GitLoader().plan(contract, context), context))
+    assert rows["repo"].unique().to_list() == ["Owner/name"]
+    url = f"https://github.com/Owner/name/blob/{repository[1]}/src/a.py"
+    assert rows.filter(path="src/a.py")["url"].to_list() == [url]
+
+
+@pytest.mark.parametrize("pair", ["https://github.com/", "github=/srv", "https://a/=ext::sh"])
+def test_a_wrong_mirror_is_told(
+    repository: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str
+) -> None:
+    monkeypatch.setenv("TRITTER_GIT_MIRROR", pair)
+    with pytest.raises(UpstreamUnavailable, match="FROM=TO"):
+        GitLoader().plan(_contract(repository), context_of(tmp_path))
+
+
+def test_only_the_contents_asked_for_are_fetched(
+    repository: tuple[str, str], tmp_path: Path
+) -> None:
+    folder = Path(repository[0])
+    _git(folder, "config", "uploadpack.allowFilter", "true")
+    contract = _contract(repository, url=f"file://{folder}", include=("src/a.py",))
+    context = context_of(tmp_path)
+    files = GitLoader().plan(contract, context)
+    assert [(f.name, f.size_bytes) for f in files] == [("src/a.py", 6)]
+    clone = next((tmp_path / "cache" / "git").iterdir())
+    missing = _git(clone, "rev-list", "--objects", "--missing=print", repository[1])
+    assert missing.count("?") == 5  # all contents but the one
+    assert GitLoader().evidence(contract, context)["git/upstream"].license_files
+    folder.rename(tmp_path / "moved")
+    rows = pl.concat(GitLoader().read(contract, files, context))
+    assert rows["content"].to_list() == ["A = 1\n"]
+
+
+def test_pointers_to_large_files_are_no_documents(tmp_path: Path) -> None:
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    (folder / "model.py").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    _git(folder, "init", "--quiet", "-b", "main")
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "--quiet", "-m", "first")
+    contract = _contract((str(folder), _git(folder, "rev-parse", "HEAD")))
+    context = context_of(tmp_path)
+    assert not list(GitLoader().read(contract, GitLoader().plan(contract, context), context))
+    assert context.skips.counts == {SkipReason.BLOB_MISSING: 1}
+
+
+def test_cleaned_pages_include_files_of_the_same_commit(tmp_path: Path) -> None:
+    folder = tmp_path / "upstream"
+    (folder / "src").mkdir(parents=True)
+    (folder / "code").mkdir()
+    page = "# T\n\n```rust\n{{#include ../code/a.rs}}\n```\n\n{{#include link.txt}}\n"
+    (folder / "src" / "t.md").write_text(page)
+    (folder / "src" / "link.txt").symlink_to("/etc/passwd")
+    (folder / "src" / "note.ipynb").write_text("{}")
+    (folder / "src" / "nothing.md").write_text("<!-- nothing -->\n")
+    (folder / "code" / "a.rs").write_text("fn a() {}\n")
+    _git(folder, "init", "--quiet", "-b", "main")
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "--quiet", "-m", "first")
+    origin = GitOrigin(url=str(folder), commit=_git(folder, "rev-parse", "HEAD"),
+                       include=("src/**",))  # fmt: skip
+    contract, context = contract_of(origin, clean="documentation"), context_of(tmp_path)
+    rows = pl.concat(GitLoader().read(contract, GitLoader().plan(contract, context), context))
+    assert rows.select("path", "language", "modality", "content").rows() == [
+        ("src/t.md", "markdown", "text", "# T\n\n```rust\nfn a() {}\n```\n")
+    ]
+    assert context.skips.counts == {
+        SkipReason.EMPTY: 1, SkipReason.MALFORMED_ROW: 1, SkipReason.LINK: 1,
+    }  # fmt: skip
 
 
 def test_the_digest_needs_no_clone(repository: tuple[str, str], tmp_path: Path) -> None:
