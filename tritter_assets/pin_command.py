@@ -50,6 +50,9 @@ def run(arguments: argparse.Namespace, settings: Settings, print_table: Callable
         sys.stdout.write(json.dumps([asdict(pin) for pin in found], indent=2) + "\n")
     else:
         print_table([_row(pin) for pin in found], limit=None)
+        if not found:
+            profile = settings.profile_name
+            sys.stdout.write(f"profile {profile!r} has no Hub source: name the sources to pin\n")
         sys.stdout.write("".join(_text(pin) for pin in found))
     return FAILED if stopped(found) else 0
 

@@ -16,7 +16,7 @@ import yaml
 from tritter_assets.cli import main
 from tritter_assets.contracts.edit_source import edited_text
 from tritter_assets.contracts.parse_source import parse_source
-from tritter_assets.contracts.source import HttpOrigin, HubOrigin, UpstreamClaim
+from tritter_assets.contracts.source import HttpOrigin, HubOrigin, SdistOrigin, UpstreamClaim
 from tritter_assets.contracts.yaml_file import ContractProblems
 from tritter_assets_tests.corpus import REPOSITORY
 from tritter_assets_tests.defs.hub_project import (
@@ -298,6 +298,31 @@ def test_every_hub_contract_can_be_pinned_in_place(tmp_path: Path) -> None:
         old, new = original.read_text().splitlines(), text.splitlines()
         kept = [line for line in old if line in new]
         assert len(old) - len(kept) <= 4, original.name  # the revision, and what it said of it
+
+
+def test_every_release_can_be_pinned_in_place(tmp_path: Path) -> None:
+    originals = [
+        path
+        for path in sorted((REPOSITORY / "data_contracts" / "sources").glob("*.yaml"))
+        if "kind: sdist" in path.read_text(encoding="utf-8")
+    ]
+    assert len(originals) > 20
+    for original in originals:
+        path = Path(shutil.copy(original, tmp_path))
+        before = parse_source(path)
+        path.write_text(edited_text(path, {"version": "1.10", "sha256": "1" * 64}, None))
+        after = parse_source(path)
+        assert isinstance(after.origin, SdistOrigin)
+        assert (after.origin.version, after.origin.sha256) == ("1.10", "1" * 64)
+        assert (after.licence, after.quality) == (before.licence, before.quality)
+        old, new = original.read_text().splitlines(), path.read_text().splitlines()
+        assert sum(a != b for a, b in zip(old, new, strict=True)) <= 2
+
+
+def test_without_a_hub_source_it_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract_file(project).unlink()
+    assert main(["pin", "--project", str(project)]) == 0
+    assert "name the sources to pin" in capsys.readouterr().out
 
 
 def test_a_wrong_claim_is_a_problem_with_its_line(tmp_path: Path) -> None:

@@ -285,7 +285,9 @@ class _Comparison:
                 used=used,
                 today=today,
                 level=Level.WARN,
-                note=f"all shards are read at the first listing's revision; pin it: {fix}",
+                note=f"all shards are read at the first listing's revision; pin it: {fix}"
+                if isinstance(self.contract.origin, HubOrigin)
+                else f"nothing is read before it is pinned: {fix}",
             )
         if used and today and today != used:
             terms = self.policy.access_terms.get(self.contract.licence.access_terms)
