@@ -152,6 +152,18 @@ class _Counted(io.RawIOBase):
         return len(chunk)
 
 
+class _ZipMember(_Counted):
+    """Tells a damaged member as the archive's fault, before a reader of rows can misread it."""
+
+    def __init__(self, inner: IO[bytes], budget: _Budget, path: Path) -> None:
+        super().__init__(inner, budget)
+        self._path = path
+
+    def read(self, size: int = -1) -> bytes:
+        with _explained(self._path, "zip"):
+            return super().read(size)
+
+
 class _GuardedTarInfo(tarfile.TarInfo):
     """Refuses huge headers and sparse files before tarfile acts on them."""
 
@@ -372,4 +384,4 @@ def open_zip_member(path: Path, name: str, limits: Limits) -> Iterator[IO[bytes]
         zipfile.ZipFile(path) as archive,
         archive.open(name) as inner,
     ):
-        yield io.BufferedReader(_Counted(inner, budget), buffer_size=1 << 20)
+        yield io.BufferedReader(_ZipMember(inner, budget, path), buffer_size=1 << 20)

@@ -84,7 +84,7 @@ def test_globs_that_select_nothing_say_so(server: IndexServer, tmp_path: Path) -
 
 
 def test_a_member_is_streamed_and_the_limits_hold(server: IndexServer, tmp_path: Path) -> None:
-    server.packages["pkg"]["bomb.zip"] = _zip({"train.jsonl": b" " * (40 << 20)})
+    server.packages["pkg"]["bomb.zip"] = _zip({"train.jsonl": b'{"msg": "' + b" " * (40 << 20)})
     contract = _contract(server, "bomb.zip")
     loader, context = HttpLoader(), context_of(tmp_path)
     files = loader.plan(contract, context)
