@@ -19,10 +19,10 @@ something that those before it do not. A class longer than `MAX_RUST_BYTES` is s
 its definition, one example, and the methods which that example is the first to call.
 
 Invariants: all pieces are verbatim and of one repository in one shard; the licence is the AND of
-the parents'; no pair without a call. Cost: 4 MB/s a core; a parse of each
-file of a repository that exports something, and a second of the Python files that reach it; memory
-is the documents of one shard, held once. Blind spots: see `interop_rust`, `interop_python`,
-`interop_uses`; Rust and Python of one repository in different shards are not paired.
+the parents'; no pair without a call. Cost: 4 MB/s a core; a parse of each file of a repository
+that exports something, and a second of the Python files that reach it; memory is the documents of
+one shard, held once. Blind spots: see `interop_rust`, `interop_python`, `interop_uses`; Rust and
+Python of one repository in different shards are not paired.
 """
 
 from __future__ import annotations

@@ -272,7 +272,7 @@ class _Reader:
         self._by_method: dict[str, set[int]] = defaultdict(set)
         for value in known.values():
             if value.kind == "class" and value.target is not None:
-                for member in value.target.members:
+                for member in value.target.members.keys() - value.target.getters:
                     self._by_method[member].add(value.target.key)
 
     def read(self) -> list[FunctionUses]:
