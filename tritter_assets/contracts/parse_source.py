@@ -263,7 +263,11 @@ def _clean(ours: FieldReader, origin: Origin | None) -> str | None:
     reader = ours.child("text")
     clean = reader.choice("clean", CLEANING)
     reader.done()
-    if _is_table(origin) or not isinstance(origin, GitOrigin | HttpOrigin):
+    if (
+        clean
+        and origin is not None
+        and (_is_table(origin) or not isinstance(origin, GitOrigin | HttpOrigin))
+    ):
         fix = "leave it out, or take the files of a git repository or an archive"
         reader.problem("clean", "is for files of text", fix)
     return clean or None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tritter_assets.contracts.parse_source import parse_source
-from tritter_assets.contracts.source import HubOrigin, SdistOrigin
+from tritter_assets.contracts.source import GitOrigin, HubOrigin, SdistOrigin
 from tritter_assets.contracts.yaml_file import ContractProblems
 
 GOOD = """\
@@ -164,6 +164,49 @@ def test_hub_columns_must_be_upstream_columns(tmp_path: Path) -> None:
     assert "did you mean 'path'" in found["columns"][2]
     found = problems_of(write(tmp_path, HUB.replace("unpinned", "main")))
     assert "unpinned" in found["origin.revision"][2]
+
+
+GIT = GOOD.replace(
+    """\
+      kind: sdist
+      package: tiny
+      version: 1.0.0
+      sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+      exclude: [vendored/**]
+""",
+    f"""\
+      kind: git
+      url: https://github.com/acme/tiny
+      commit: {"a" * 40}
+""",
+)
+CLEAN = "  - property: text\n    value: {clean: documentation}\n"
+
+
+def test_files_may_be_cleaned(tmp_path: Path) -> None:
+    plain, clean = (parse_source(write(tmp_path, text)) for text in (GIT, GIT + CLEAN))
+    assert (plain.clean, clean.clean) == (None, "documentation")
+    assert plain.digest != clean.digest
+
+
+def test_a_tag_is_a_way_to_the_commit_and_no_identity(tmp_path: Path) -> None:
+    tagged = GIT.replace("      commit:", "      tag: v1.0\n      commit:")
+    found = parse_source(write(tmp_path, tagged))
+    assert isinstance(found.origin, GitOrigin)
+    assert found.origin.tag == "v1.0"
+    assert found.digest == parse_source(write(tmp_path, GIT)).digest
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "fix"),
+    [
+        (GIT + CLEAN.replace("documentation", "documentaton"), "text.clean", "documentation"),
+        (GIT + CLEAN.replace("clean", "cleaned"), "text.cleaned", "clean"),
+        (GOOD + CLEAN, "text.clean", "git repository"),
+    ],
+)
+def test_a_wrong_cleaning_is_told(tmp_path: Path, text: str, field: str, fix: str) -> None:
+    assert fix in problems_of(write(tmp_path, text))[field][2]
 
 
 def test_digest_ignores_prose_and_follows_identity(tmp_path: Path) -> None:

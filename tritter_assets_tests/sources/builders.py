@@ -66,6 +66,18 @@ def tar_gz(
     return out.getvalue()
 
 
+def ar(*members: tuple[str, bytes]) -> bytes:
+    out = b"!<arch>\n"
+    for name, content in members:
+        out += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
+        out += content + b"\n" * (len(content) % 2)
+    return out
+
+
+def deb(data: bytes, name: str = "data.tar.gz") -> bytes:
+    return ar(("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), (name, data))
+
+
 def sha256(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import shutil
+import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -15,7 +17,7 @@ from tritter_assets.errors import UnsafeArchive
 from tritter_assets.sources.archive import read_archive
 from tritter_assets.sources.archive_tree import index_archive, member_contents, planned_files
 from tritter_assets.sources.loader import Limits
-from tritter_assets_tests.sources.builders import SMALL_TREE, sha256, tar_gz
+from tritter_assets_tests.sources.builders import SMALL_TREE, ar, deb, sha256, tar_gz
 
 
 def _member(name: str, kind: bytes = tarfile.REGTYPE, **facts: object) -> tarfile.TarInfo:
@@ -107,18 +109,6 @@ def test_damage_is_told_apart_from_absence(tmp_path: Path, cut: int) -> None:
         _read(tmp_path, raw[:-cut] if cut > 100 else b"not an archive at all" * cut)
 
 
-def _ar(*members: tuple[str, bytes]) -> bytes:
-    out = b"!<arch>\n"
-    for name, content in members:
-        out += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
-        out += content + b"\n" * (len(content) % 2)
-    return out
-
-
-def _deb(data: bytes, name: str = "data.tar.gz") -> bytes:
-    return _ar(("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), (name, data))
-
-
 def _compressed(tar: bytes, name: str) -> bytes:
     if name.endswith(".zst"):
         return pa.compress(tar, "zstd", asbytes=True)
@@ -129,7 +119,7 @@ def _compressed(tar: bytes, name: str) -> bytes:
 def test_files_of_a_debian_package(tmp_path: Path, name: str) -> None:
     link = _member("./usr/link", tarfile.SYMTYPE, linkname="/etc/passwd")
     tar = gzip.decompress(tar_gz({"usr/share/a.html": b"text"}, top=".", extra=(link,)))
-    found = _read(tmp_path, _deb(_compressed(tar, name), name), form="deb")
+    found = _read(tmp_path, deb(_compressed(tar, name), name), form="deb")
     assert [(m.path, m.content) for m in found] == [("./usr/share/a.html", b"text")]
 
 
@@ -137,15 +127,15 @@ def test_files_of_a_debian_package(tmp_path: Path, name: str) -> None:
     ("raw", "said"),
     [
         (b"no package", "no Debian package"),
-        (_ar(("debian-binary", b"2.0\n")), "no data.tar"),
-        (_ar(*[("x", b"1")] * 40, ("data.tar", b"")), "no data.tar"),
-        (_deb(b"short" * 9)[:-30], "ends behind the file"),
-        (_deb(b"not a tar" * 99), r"damaged|cannot be read"),
-        (_deb(tar_gz({}, extra=(_member("../evil", size=1),))), "leaves"),
-        (_deb(tar_gz({}, extra=(_member("dev", tarfile.CHRTYPE),))), "neither"),
-        (_deb(tar_gz({}, extra=(_member("zeros", size=32 << 20),))), "ratio"),
-        (_deb(lzma.compress(b"x" * 4096)[:-40], "data.tar.xz"), r"damaged|cannot be read"),
-        (_deb(pa.compress(b"\0" * 4096, "zstd", asbytes=True)[:-8], "data.tar.zst"),
+        (ar(("debian-binary", b"2.0\n")), "no data.tar"),
+        (ar(*[("x", b"1")] * 40, ("data.tar", b"")), "no data.tar"),
+        (deb(b"short" * 9)[:-30], "ends behind the file"),
+        (deb(b"not a tar" * 99), r"damaged|cannot be read"),
+        (deb(tar_gz({}, extra=(_member("../evil", size=1),))), "leaves"),
+        (deb(tar_gz({}, extra=(_member("dev", tarfile.CHRTYPE),))), "neither"),
+        (deb(tar_gz({}, extra=(_member("zeros", size=32 << 20),))), "ratio"),
+        (deb(lzma.compress(b"x" * 4096)[:-40], "data.tar.xz"), r"damaged|cannot be read"),
+        (deb(pa.compress(b"\0" * 4096, "zstd", asbytes=True)[:-8], "data.tar.zst"),
          r"damaged|cannot be read"),
     ],
     ids=range(10),
@@ -153,6 +143,20 @@ def test_files_of_a_debian_package(tmp_path: Path, name: str) -> None:
 def test_bad_debian_packages_are_refused(tmp_path: Path, raw: bytes, said: str) -> None:
     with pytest.raises(UnsafeArchive, match=said):
         _read(tmp_path, raw, form="deb")
+
+
+@pytest.mark.network
+def test_a_real_debian_package(tmp_path: Path) -> None:
+    if shutil.which("apt-get") is None:
+        pytest.skip("apt-get is Debian's")
+    command = ["apt-get", "download", "zlib1g-dev"]
+    fetched = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
+    found = next(tmp_path.glob("*.deb"), None)
+    if found is None:
+        pytest.skip(f"apt-get gives no package: {fetched.stderr[-200:]!r}")
+    members = {m.path: m.content for m in read_archive(found, "deb", Limits())}
+    assert b"ZLIB_VERSION" in members["./usr/include/zlib.h"]
+    assert "./usr/share/doc/zlib1g-dev/copyright" in members  # beside it links, passed over
 
 
 def test_an_xz_stream_may_not_ask_for_any_memory(tmp_path: Path) -> None:

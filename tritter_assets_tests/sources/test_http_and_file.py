@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tritter_assets_tests.sources.builders import (
     SMALL_TREE,
     context_of,
     contract_of,
+    deb,
     sha256,
     tar_gz,
 )
@@ -33,6 +35,11 @@ ROWS = [
     {"repo": "c/d", "path": "y.rs", "content": "fn y() {}\n", "license_declared": None,
      "owner": "someone"},
 ]  # fmt: skip
+DOCS = {
+    "copyright": b"License: MIT\n",
+    "html/a.html": b"<nav>Other pages</nav><main><h1>A</h1><p>Text.</main>",
+    "html/logo.svg": b"<svg/>",
+}
 COLUMNS = {
     name: name
     for name in ("repo", "path", "content", "license_declared", "author_emails", "split", "owner")
@@ -48,6 +55,7 @@ def server() -> Iterator[IndexServer]:
     files = {
         "tree.tar.gz": tar_gz(SMALL_TREE),
         "rows.jsonl.gz": gzip.compress(_lines(ROWS).encode()),
+        "docs_1-1_all.deb": deb(tar_gz(DOCS, top="./usr/share/doc/pkg")),
     }
     with IndexServer({"pkg": files}).running() as running:
         yield running
@@ -71,6 +79,18 @@ def test_an_archive_at_an_address(server: IndexServer, tmp_path: Path) -> None:
     assert rows["repo"].unique().to_list() == ["http/127.0.0.1/tree.tar.gz"]
     (evidence,) = loader.evidence(contract, context).values()
     assert [path for path, _ in evidence.license_files] == ["LICENSE", "vendor/crate/Cargo.toml"]
+
+
+def test_documentation_of_a_debian_package(server: IndexServer, tmp_path: Path) -> None:
+    contract = _http(server, "docs_1-1_all.deb", "deb", clean="documentation")
+    contract = replace(contract, origin=replace(contract.origin, include=("**/*.html",)))
+    loader, context = HttpLoader(), context_of(tmp_path)
+    rows = pl.concat(loader.read(contract, loader.plan(contract, context), context))
+    assert rows.select("path", "language", "modality", "content").rows() == [
+        ("usr/share/doc/pkg/html/a.html", "markdown", "text", "# A\n\nText.\n")
+    ]
+    (evidence,) = loader.evidence(contract, context).values()
+    assert evidence.license_files == (("usr/share/doc/pkg/copyright", "License: MIT\n"),)
 
 
 def test_a_data_file_at_an_address(server: IndexServer, tmp_path: Path) -> None:
