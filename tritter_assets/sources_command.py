@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace, catalog: Catalog, print_table: Callable[.
     from tritter_assets.contracts.fields import did_you_mean
     from tritter_assets.errors import ContractViolation
 
-    rows = list(source_rows(catalog, load_coverage(catalog.root / "coverage.yaml")))
+    table = catalog.root / "coverage.yaml"
+    rows = list(source_rows(catalog, load_coverage(table) if table.is_file() else ()))
     if arguments.source:
         rows = [row for row in rows if row["contract"] == arguments.source]
         if not rows:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,14 @@ def test_an_unknown_contract_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
     status, out, err = _run(capsys, "docvqaa")
     assert (status, out) == (WRONG, "")
     assert "did you mean 'docvqa'?" in err
+
+
+def test_a_project_without_a_coverage_table_has_its_sources(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contracts = tmp_path / "data_contracts"
+    shutil.copytree(REPOSITORY / "data_contracts", contracts)
+    (contracts / "coverage.yaml").unlink()
+    assert main(["sources", "tokenizers", "--json", "--project", str(tmp_path)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["contract"], row["named"], row["status"]) == ("tokenizers", "", "")

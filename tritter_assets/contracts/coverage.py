@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tritter_assets.contracts.fields import FieldReader
+from tritter_assets.contracts.parse_source import UNPINNED
 from tritter_assets.contracts.source import FileOrigin, HttpOrigin, HubOrigin
 from tritter_assets.contracts.yaml_file import ContractProblems, YamlFile
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 STATUSES = ("loads", "research", "refused")
 """`loads`: rows can be had, and the gates judge them; `research`: no other use profile admits any;
 `refused`: the contract stands in the catalogue and can never be materialised."""
-
-UNPINNED = "unpinned"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
