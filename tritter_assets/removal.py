@@ -49,8 +49,8 @@ def covered_by(removals: pl.DataFrame) -> pl.Expr:
     """Returns a boolean expression over document columns: true where a request covers the row.
 
     Repositories, owners and e-mail addresses compare without case. An `owner` such as `a,b/name`
-    stands for the owner `a` and for further repositories that hold the same content. A row is also covered when it
-    was derived (`derived_from`) from an id named by a request.
+    stands for the owner `a` and for further repositories that hold the same content. A row is also
+    covered when it was derived (`derived_from`) from an id named by a request.
 
     Args:
         removals: Rows of `removals`; may be empty.

@@ -33,6 +33,15 @@ _CHUNK_CHARS = 1 << 20
 _CSV_BLOCK_BYTES = 16 << 20
 """A CSV row must fit in one block."""
 Row = dict[str, Any]
+_NOT_THIS_FORMAT = (
+    pa.ArrowInvalid,
+    pa.ArrowTypeError,
+    EOFError,
+    UnicodeDecodeError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +108,10 @@ def read_batches(
                 raise UpstreamChanged(
                     f"{name}: format {file_format!r} is not read; use one of {DATA_FORMATS}"
                 )
-    except (
-        pa.ArrowInvalid,
-        pa.ArrowTypeError,
-        EOFError,
-        UnicodeDecodeError,
-        gzip.BadGzipFile,
-        lzma.LZMAError,
-        zlib.error,
-    ) as error:
+    except (*_NOT_THIS_FORMAT, OSError) as error:
+        # Arrow's decompressor has no error of its own; other system errors are not the file's.
+        if not isinstance(error, _NOT_THIS_FORMAT) and not name.endswith(".zst"):
+            raise
         raise UpstreamChanged(
             f"{name} is not the {file_format} file that the contract promises: {error}"
         ) from None

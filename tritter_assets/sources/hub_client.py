@@ -254,6 +254,7 @@ def explained(repo: str, revision: str, file: str = "") -> Iterator[None]:
         advice = {
             401: "log in with `hf auth login` or set HF_TOKEN",
             403: f"your account may not read it: accept the terms at {page}",
+            404: f"its bytes are gone: look at {page} and pin another revision",
             429: "the rate limit holds: wait, or log in for a higher one",
         }
         code = getattr(error.response, "status_code", 0)

@@ -17,7 +17,7 @@ from tritter_assets.sources.data_file import RowBatch
 from tritter_assets.sources.loader import LoaderContext, SkipReason
 from tritter_assets.sources.row_values import texts_at, values_at
 
-_HOST = r"^\s*(?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://)?(?:[^/?#@\s]*@)?([^/:?#\s]+)"
+_HOST = r"^\s*(?:(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//)?(?:[^/?#@\s]*@)?([^/:?#\s]+)"
 
 
 def select_rows(batch: RowBatch, rules: RowFilter | None, context: LoaderContext) -> RowBatch:

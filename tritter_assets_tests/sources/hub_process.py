@@ -1,12 +1,11 @@
 """Runs in a process of its own: one shard from a local Hub, or rows as `datasets` streams them.
 
 python -m tritter_assets_tests.sources.hub_process ingest ENDPOINT FOLDER
-python -m tritter_assets_tests.sources.hub_process stream ENDPOINT FOLDER DATA_FILES
+python -m tritter_assets_tests.sources.hub_process stream ENDPOINT FOLDER DATA_FILE...
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
@@ -48,23 +47,21 @@ def ingest(endpoint: str, folder: Path) -> dict[str, Any]:
     return {"data_version": report.data_version, "rows": report.num_rows, "skipped": report.skipped}
 
 
-def stream(endpoint: str, data_files: str) -> list[dict[str, Any]]:
-    """Rows of the real client; bytes as base64."""
+def stream(endpoint: str, names: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each data file as the Hub's own client gives them."""
     os.environ["HF_ENDPOINT"] = endpoint
     os.environ["HF_HUB_DISABLE_XET"] = "1"
     from datasets import load_dataset
 
-    rows = load_dataset(REPO, data_files=data_files, revision=COMMIT, split="train", streaming=True)
-    return [
-        {
-            name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
+    return {
+        name: list(
+            load_dataset(REPO, data_files=name, revision=COMMIT, split="train", streaming=True)
+        )
+        for name in names
+    }
 
 
 if __name__ == "__main__":
     kind, at, where, *rest = sys.argv[1:]
-    found = ingest(at, Path(where)) if kind == "ingest" else stream(at, rest[0])
+    found = ingest(at, Path(where)) if kind == "ingest" else stream(at, rest)
     sys.stdout.write(json.dumps(found) + "\n")

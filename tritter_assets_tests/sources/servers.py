@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 
@@ -73,7 +73,7 @@ class Server:
         self.authorizations.append(request.headers.get("Authorization"))
         fault = self.faults.next(request.path)
         if fault is not None and fault.isdigit():
-            headers = {"Retry-After": "0"} if fault == "429" else {}
+            headers = {"Retry-After": "7"} if fault == "429" else {}
             self.send(request, int(fault), b"fault", headers)
             return
         status, content, headers = self.answer(request, body)
@@ -158,12 +158,17 @@ class HubServer(Server):
         self.repo, self.commit, self.files, self.page_size = repo, commit, files, page_size
         self.gate: str | None = None
         self.ignore_ranges = False
+        self.store: str | None = None
+        """Address of the server that holds the bytes; None: this one."""
+        self.endless = False
+        """Whether the store sends every request on to itself."""
 
     def answer(self, request: Any, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         parts = urlsplit(request.path)
         path = unquote(parts.path)
         api, resolve = f"/api/datasets/{self.repo}", f"/datasets/{self.repo}/resolve/"
-        if self.gate and not request.headers.get("Authorization"):
+        stored = path.startswith("/cdn/")
+        if self.gate and not stored and not request.headers.get("Authorization"):
             code = {"GatedRepo": 403, "RepoNotFound": 401}[self.gate]
             return code, b"{}", {"X-Error-Code": self.gate, "X-Error-Message": "no access"}
         if path.startswith(f"{api}/revision/") or path == api:
@@ -180,7 +185,9 @@ class HubServer(Server):
                 return 404, b"{}", {"X-Error-Code": "RevisionNotFound"}
             if name not in self.files:
                 return 404, b"{}", {"X-Error-Code": "EntryNotFound"}
-            return 302, b"", {"Location": f"{self.url}/cdn/{name}"}
+            return 302, b"", {"Location": f"{self.store or self.url}/cdn/{quote(name)}"}
+        if path.startswith("/cdn/") and self.endless:
+            return 302, b"", {"Location": f"{self.url}{request.path}"}
         if path.startswith("/cdn/"):
             return self._ranged(self.files[path.removeprefix("/cdn/")], request)
         return 404, b"{}", {"X-Error-Code": "RepoNotFound"}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tritter_assets.contracts.row_filter import RowFilter
 from tritter_assets.contracts.source import HubOrigin, LicenceFacts, SourceContract
 from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
 from tritter_assets.sources.hub import HubLoader
@@ -61,10 +62,13 @@ FILES = {
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses the client would have made."""
+    found: list[float] = []
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", found.append)
     monkeypatch.setenv("HF_TOKEN_PATH", "/nonexistent")
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    return found
 
 
 @pytest.fixture
@@ -255,3 +259,93 @@ def test_tar_files_become_documents(tmp_path: Path) -> None:
         context = context_of(tmp_path)
         rows = _read(_loader(server), _contract(config=None, file_format="tar"), context)
     assert rows.select("path", "content").rows() == [("d/train.tar/a/x.py", "x = 1\n")]
+
+
+def test_the_token_stays_with_the_host_it_is_for(hub: HubServer, tmp_path: Path) -> None:
+    """The Hub sends readers on to a store elsewhere, whose address carries its own signature."""
+    with HubServer(REPO, COMMIT, FILES).running() as store:
+        hub.gate, hub.store = "GatedRepo", store.url
+        rows = _read(_loader(hub, token="hf_secret"), _contract(), context_of(tmp_path))
+    assert rows.height == 10
+    assert set(hub.authorizations) == {"Bearer hf_secret"}
+    assert store.requests
+    assert set(store.authorizations) == {None}
+
+
+def test_a_gate_that_shuts_after_the_plan_is_told(hub: HubServer, tmp_path: Path) -> None:
+    loader, context = _loader(hub), context_of(tmp_path)
+    files = loader.plan(_contract(), context)
+    hub.gate = "GatedRepo"
+    with pytest.raises(UpstreamUnavailable, match=r"train-00000.*accept the agreement at"):
+        pl.concat(loader.read(_contract(), files, context))
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("401", "log in with `hf auth login` or set HF_TOKEN"),
+        ("403", "your account may not read it: accept the terms at https://huggingface.co"),
+        ("404", "its bytes are gone"),
+        ("429", "the rate limit holds"),
+        ("500", "HTTP 500; try again later"),
+        ("503", "HTTP 503; try again later"),
+    ],
+)
+def test_a_fault_that_stays_says_what_to_do(
+    hub: HubServer, tmp_path: Path, code: str, advice: str
+) -> None:
+    hub.faults.plan["/cdn/python"] = [code] * 50
+    with pytest.raises(UpstreamUnavailable, match=rf"org/data@{COMMIT}: python/train.*{advice}"):
+        _read(_loader(hub), _contract(), context_of(tmp_path))
+
+
+def test_the_client_waits_as_long_as_it_is_told(
+    hub: HubServer, tmp_path: Path, waits: list[float]
+) -> None:
+    hub.faults.plan["/cdn/python"] = ["429", "429"]
+    assert _read(_loader(hub), _contract(), context_of(tmp_path)).height == 10
+    assert len(waits) == 2
+    assert min(waits) >= 7
+
+
+def test_a_redirect_without_end_is_told(hub: HubServer, tmp_path: Path) -> None:
+    hub.endless = True
+    with pytest.raises(UpstreamUnavailable, match=r"could not be reached \(TooManyRedirects"):
+        _read(_loader(hub), _contract(), context_of(tmp_path))
+
+
+def test_bodies_that_stay_short_are_told(hub: HubServer, tmp_path: Path) -> None:
+    hub.faults.plan["/cdn/python"] = ["short"] * 3
+    with pytest.raises(UpstreamUnavailable, match=r"answers \d+ bytes to a request for \d+, 3"):
+        _read(_loader(hub), _contract(), context_of(tmp_path))
+
+
+def test_bytes_that_are_not_the_file_are_told(hub: HubServer, tmp_path: Path) -> None:
+    hub.faults.plan["/cdn/python"] = ["corrupt"]
+    with pytest.raises(UpstreamChanged, match="is not the parquet file"):
+        _read(_loader(hub), _contract(), context_of(tmp_path))
+
+
+def test_rows_of_several_repositories_keep_all_of_them(tmp_path: Path) -> None:
+    names = ["a/x", "a/x,b/y,c/z", "not,a/list of repos", "https://github.com/Own/n"]
+    raw = _parquet([{"text": f"t{n}\n", "repo": name, "lic": []} for n, name in enumerate(names)])
+    with HubServer(REPO, COMMIT, {"d.parquet": raw}).running() as server:
+        rows = _read(_loader(server), _contract(config=None), context_of(tmp_path))
+    assert rows.select("repo", "owner").rows() == [
+        ("a/x", "a"),
+        ("a/x", "a,b/y,c/z"),
+        ("not,a/list of repos", "not,a"),
+        ("Own/n", "Own"),
+    ]
+
+
+def test_a_row_filter_reads_columns_that_nothing_maps(hub: HubServer, tmp_path: Path) -> None:
+    rules = RowFilter(where={"repo": ("o1/r", "o3/r")}, where_not={"noise": ("none",)})
+    contract = dataclasses.replace(
+        _contract(), row_filter=rules, columns={"content": "text"}, licence=LicenceFacts()
+    )
+    context = context_of(tmp_path)
+    rows = _read(_loader(hub), contract, context)
+    assert rows["content"].to_list() == ["py0 1\n", "py0 3\n", "py1 1\n", "py1 3\n"]
+    assert rows["path"].str.split("#").list.last().to_list() == ["1", "3", "1", "3"]
+    assert context.skips.counts == {"not_selected": 6}
