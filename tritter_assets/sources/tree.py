@@ -15,7 +15,7 @@ from tritter_assets.record import Modality
 from tritter_assets.sources.frames import gather_frames
 from tritter_assets.sources.language import guess_language, modality_of_file
 from tritter_assets.sources.loader import LoaderContext, SkipReason
-from tritter_assets.sources.prose.clean import clean_document
+from tritter_assets.sources.prose.clean import clean_document, cleaned_path
 from tritter_assets.sources.prose.includes import ReadFile, no_files
 from tritter_assets.sources.text import decode_text
 
@@ -104,7 +104,7 @@ def _rows(
         modality = Modality.TEXT if facts.clean else modality_of_file(language, facts.modality)
         yield {
             "repo": facts.repo,
-            "path": path,
+            "path": cleaned_path(path) if facts.clean else path,
             "revision": facts.revision,
             "url": facts.url.replace("{path}", path) if facts.url else None,
             "language": language,

@@ -87,7 +87,7 @@ def test_documentation_of_a_debian_package(server: IndexServer, tmp_path: Path) 
     loader, context = HttpLoader(), context_of(tmp_path)
     rows = pl.concat(loader.read(contract, loader.plan(contract, context), context))
     assert rows.select("path", "language", "modality", "content").rows() == [
-        ("usr/share/doc/pkg/html/a.html", "markdown", "text", "# A\n\nText.\n")
+        ("usr/share/doc/pkg/html/a.html.md", "markdown", "text", "# A\n\nText.\n")
     ]
     (evidence,) = loader.evidence(contract, context).values()
     assert evidence.license_files == (("usr/share/doc/pkg/copyright", "License: MIT\n"),)

@@ -12,9 +12,15 @@ from tritter_assets.sources.prose.web_page import clean_html
 CLEANER_VERSION = "1"
 """Part of the identity of every row that is cleaned; a change of any cleaner's output bumps it."""
 
-CLEANED_EXTENSIONS = (
-    ".md", ".markdown", ".mdx", ".rst", ".ipynb", ".html", ".htm", ".rs",
-)  # fmt: skip
+_MARKDOWN = (".md", ".markdown", ".mdx")
+
+
+def cleaned_path(path: str) -> str:
+    """Returns the path of a cleaned row: `a.rst` becomes `a.rst.md`.
+
+    The extension says what the row holds, which the filters compare with its content.
+    """
+    return path if path.lower().endswith(_MARKDOWN[:2]) else f"{path}.md"
 
 
 def clean_document(text: str, path: str, read: ReadFile = no_files) -> str | None:
@@ -30,7 +36,7 @@ def clean_document(text: str, path: str, read: ReadFile = no_files) -> str | Non
     """
     extension = f".{path.rpartition('.')[2].lower()}"
     match extension:
-        case ".md" | ".markdown" | ".mdx":
+        case _ if extension in _MARKDOWN:
             return clean_markdown(text, path, Includes(read))
         case ".rst":
             return clean_rst(text, path, Includes(read))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritter_assets.sources.prose.clean import clean_document
+from tritter_assets.sources.prose.clean import clean_document, cleaned_path
 
 N = 20_000
 HOSTILE = {
@@ -80,3 +80,8 @@ def test_any_text_is_read_the_same_twice(text: str, extension: str) -> None:
 
 def test_other_files_are_not_cleaned() -> None:
     assert clean_document("x", "a.toml") is None
+
+
+def test_the_path_says_that_a_row_is_markdown() -> None:
+    found = [cleaned_path(path) for path in ("a.md", "b/A.MARKDOWN", "a.mdx", "a.rst", "Makefile")]
+    assert found == ["a.md", "b/A.MARKDOWN", "a.mdx.md", "a.rst.md", "Makefile.md"]
