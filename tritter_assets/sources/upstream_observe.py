@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tritter_assets.contracts.crate_origin import CrateOrigin
 from tritter_assets.contracts.source import (
     NOTHING,
     GitOrigin,
@@ -16,7 +17,7 @@ from tritter_assets.contracts.source import (
     SdistOrigin,
     SourceContract,
 )
-from tritter_assets.sources.download import get_response
+from tritter_assets.sources.download import RetryPolicy, get_response
 from tritter_assets.sources.http import WAY_OUT
 from tritter_assets.sources.loader import LoaderContext
 from tritter_assets.sources.upstream import (
@@ -27,7 +28,11 @@ from tritter_assets.sources.upstream import (
     UpstreamFacts,
     pinned_revision,
 )
+from tritter_assets.sources.upstream_crates import look_at_crates
 from tritter_assets.sources.upstream_hub import look_at_hub_now
+
+_PATIENCE = RetryPolicy(attempts=3)
+"""A look that fails tonight is made again tomorrow; offline, sixty of them must end soon."""
 
 
 def look(
@@ -52,6 +57,8 @@ def look(
             return _git_now(contract.origin)
         case HttpOrigin():
             return _http_now(contract.origin)
+        case CrateOrigin():
+            return look_at_crates(contract.origin, pinned_revision(contract), retries=_PATIENCE)
         case _:
             return UpstreamFacts(revision=pinned_revision(contract))
 
@@ -79,7 +86,9 @@ def _sdist_now(origin: SdistOrigin, context: LoaderContext) -> UpstreamFacts:
     from tritter_assets.sources.package_index import configured_index, project_files
     from tritter_assets.sources.sdist import releases
 
-    listed = releases(origin.package, project_files(configured_index(), origin.package))
+    listed = releases(
+        origin.package, project_files(configured_index(), origin.package, retries=_PATIENCE)
+    )
     live = [version for version, file in listed.items() if file.yanked is None]
     facts = replace(sdist_facts(origin, context), newest=live[-1] if live else "")
     found = listed.get(origin.version)
@@ -113,6 +122,7 @@ def _http_now(origin: HttpOrigin) -> UpstreamFacts:
         origin.url,
         headers={"Accept-Encoding": "identity"},
         stream=True,
+        retries=_PATIENCE,
         what=f"file {origin.url}",
         way_out=WAY_OUT,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tritter_assets.contracts.crate_origin import CrateOrigin, CratePin
 from tritter_assets.contracts.policy import load_policy
 from tritter_assets.contracts.policy_model import Decision, DecisionKind
 from tritter_assets.contracts.source import (
@@ -28,9 +29,11 @@ from tritter_assets.sources.upstream import (
     read_observations,
     settle,
 )
+from tritter_assets.sources.upstream_crates import look_at_crates
 from tritter_assets.sources.upstream_hub import card_license
 from tritter_assets_tests.corpus import REPOSITORY
 from tritter_assets_tests.sources.builders import PKG_INFO, contract_of, sha256, tar_gz
+from tritter_assets_tests.sources.crate_registry import CrateRegistry
 from tritter_assets_tests.sources.moving_hub import (
     FIRST,
     ROWS,
@@ -343,6 +346,29 @@ def test_the_stack_asks_for_its_newest_version(hub: MovingHub, lake: Lake, tmp_p
 )
 def test_licence_tag_of_a_card(readme: str, wanted: str) -> None:
     assert card_license(readme) == wanted
+
+
+def test_crates_that_are_withdrawn_lost_or_replaced() -> None:
+    raw = b"crate"
+    pins = tuple(CratePin(name=n, version="1.0.0", sha256=sha256(raw)) for n in ("abc", "serde"))
+    origin = CrateOrigin(crates=pins)
+    with CrateRegistry({(pin.name, pin.version): raw for pin in pins}).running() as registry:
+
+        def look() -> tuple[str, str]:
+            facts = look_at_crates(origin, "pins", index=f"{registry.url}/index")
+            return facts.status, facts.note.removeprefix(f"{registry.url}/index: ")
+
+        entry = registry.index["/index/se/rd/serde"][0]
+        assert look() == ("ok", "")
+        entry["yanked"] = True
+        assert look() == ("yanked", "yanked: serde 1.0.0")
+        registry.index["/index/3/a/abc"].clear()
+        assert look() == ("revision_gone", "revision gone: abc 1.0.0")
+        entry["cksum"] = "0" * 64
+        assert look() == ("changed", "changed: serde 1.0.0")
+        del registry.index["/index/3/a/abc"]
+        entry["cksum"], entry["yanked"] = sha256(raw), False
+        assert look() == ("revision_gone", "revision gone: abc 1.0.0")
 
 
 def test_a_withdrawn_and_a_replaced_release(
