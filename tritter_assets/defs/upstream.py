@@ -10,7 +10,6 @@ import dagster as dg
 
 from tritter_assets.contracts.source import FileOrigin, HubOrigin, SourceContract
 from tritter_assets.defs.build import asset_key
-from tritter_assets.defs.progress import progress_logger
 from tritter_assets.defs.resources import LakeResource
 from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck, Step
 from tritter_assets.errors import TritterError
@@ -154,7 +153,6 @@ def build_observe_job(base: Platform) -> dg.JobDefinition:
     @dg.job(
         name=OBSERVE_JOB,
         description="Looks at every upstream of the profile and records what it says today.",
-        logger_defs={"console": progress_logger},
     )
     def observe_upstream() -> None:
         look_at_upstreams()
