@@ -126,6 +126,9 @@ def scan_header(text: str) -> HeaderFinding | None:
 def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
     """Returns the copyright lines of a text, comment signs taken off, each once, in order."""
     found: dict[str, None] = {}
+    low = text.lower()
+    if not ("copyr" in low or "(c)" in low or "\u00a9" in low):
+        return ()
     for match in _COPYRIGHT.finditer(text):
         line = _MARKS.sub("", " ".join(match["line"].split()))
         line = line.removeprefix("SPDX-FileCopyrightText:").strip()

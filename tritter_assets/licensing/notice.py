@@ -110,6 +110,40 @@ _SIMPLE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )  # fmt: skip
+_CREATIVE = (" creative commons", " cc by")
+_HINTS: dict[str, tuple[str, ...]] = {
+    "MPL-2.0": (" mozilla", " mpl"),
+    "MPL-1.1": (" mozilla", " mpl"),
+    "EPL-2.0": (" eclipse", " epl"),
+    "EPL-1.0": (" eclipse", " epl"),
+    "CDDL-1.0": (" common development", " cddl"),
+    "EUPL-1.2": (" european union", " eupl"),
+    "CC-BY-NC-4.0": _CREATIVE,
+    "CC-BY-ND-4.0": _CREATIVE,
+    "CC-BY-SA-4.0": _CREATIVE,
+    "CC-BY-SA-3.0": _CREATIVE,
+    "CC-BY-4.0": _CREATIVE,
+    "CC0-1.0": (" cc0", " creative commons"),
+    "Apache-2.0 WITH LLVM-exception": (" apache",),
+    "Apache-2.0": (" apache",),
+    "MIT": (" mit", " expat"),
+    "BSD-3-Clause": ("bsd",),
+    "BSD-2-Clause": ("bsd",),
+    "ISC": (" isc",),
+    "Zlib": (" zlib",),
+    "BSL-1.0": (" boost",),
+    "Unlicense": (" unlicense",),
+    "PSF-2.0": (" psf", " python software foundation"),
+    "LicenseRef-scancode-public-domain": ("public domain",),
+}
+"""Pieces one of which a pattern of `_SIMPLE` cannot match without; a blank stands for a word's
+start. Measured on 2,589 headers: a sixth of the time of running every pattern."""
+
+_RESTRICTIVE_HINTS = (
+    "confidential", "strictly", "commons clause", "commercial", " only", "not evil", "deriv",
+    "responsible ai", "openrail", "unpublished", "may not be", "trade secret", "express written",
+    "business source", "server side public", "elastic license", "polyform", "unauthori",
+)  # fmt: skip
 _CHOICE = re.compile(
     r"\b(?:under|of|with|to) either\b|\beither (?:of|the|an?|under)\b|\byour (?:option|choice)\b|"
     r"\bdual ?licens|\balternatively this\b|\byou may choose\b"
@@ -143,10 +177,20 @@ def read_notice(text: str) -> Notice | None:
     Returns:
         The notice, or None when the words name no licence.
     """
-    found = {spdx for spdx, pattern in _SIMPLE if pattern.search(text)}
-    gnu = _gnu(text)
-    found |= gnu
-    if RESTRICTIVE.search(text) and not any("-NC-" in f or "-ND-" in f for f in found):
+    padded = f" {text}"
+    found = {
+        spdx
+        for spdx, pattern in _SIMPLE
+        if any(hint in padded for hint in _HINTS[spdx]) and pattern.search(text)
+    }
+    if "gpl" in text or "public license" in text:
+        found |= _gnu(text)
+    restricts = any(hint in padded for hint in _RESTRICTIVE_HINTS)
+    if (
+        restricts
+        and RESTRICTIVE.search(text)
+        and not any("-NC-" in f or "-ND-" in f for f in found)
+    ):
         return Notice(NOASSERTION, 0.9)
     if not found:
         return Notice(NOASSERTION, 0.8) if names_copyleft(text) else None

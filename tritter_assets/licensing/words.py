@@ -34,11 +34,16 @@ def license_words(text: str) -> list[str]:
     """
     low = text.lower().replace("\r", "").replace("'", "").replace("\u2019", "")
     low = _COMMENT.sub("", low)
-    low = _COPYRIGHT_LINE.sub("", low)
-    low = _RESERVED.sub("", low)
+    # Each pattern looks at every line; a plain search first spares most of them.
+    if "copyright" in low or "(c)" in low or "\u00a9" in low:
+        low = _COPYRIGHT_LINE.sub("", low)
+    if "all rights reserved" in low:
+        low = _RESERVED.sub("", low)
     low = _BULLET.sub("", low)
     if "://" in low:
         low = _URL.sub("http blackboxed url", low)  # as the templates have it
-    low = _LATER.sub(r"\1 plus ", low)
-    low = _HYPHEN.sub("", low).replace("licence", "license")
-    return _WORD.findall(low)
+    if "+" in low:
+        low = _LATER.sub(r"\1 plus ", low)
+    if "-" in low:
+        low = _HYPHEN.sub("", low)
+    return _WORD.findall(low.replace("licence", "license"))
