@@ -324,7 +324,7 @@ def _write_benchmark(folder: Path) -> None:
     filters = yaml.safe_load(path.read_text())
     filters["stages"]["decontamination"]["benchmarks"] = {
         "humaneval": {
-            "file": "small_benchmark.jsonl",
+            "files": ["benchmarks/small_benchmark.jsonl"],
             "sha256": hashlib.sha256(raw).hexdigest(),
         }
     }

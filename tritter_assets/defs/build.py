@@ -101,6 +101,7 @@ def refresh(
             fingerprint=fingerprint,
             shard_fingerprint=lambda inner: graph.inner_fingerprint(before, stage, inner),
             expected_fingerprint=lambda key: graph.fingerprint(before, graph.stages[key], None),
+            current_fingerprint=lambda: graph.fingerprint(before, stage, shard),
             context=context,
         )
         metadata |= report_metadata(stage.work(step))

@@ -37,6 +37,12 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
 
     def work(step: Step) -> Any:
         assert step.shard is not None
+        # A benchmark that cannot be had is found missing here, and the verdicts say so.
+        settings = step.platform.settings
+        catalog = step.catalog
+        judge.load_benchmarks(
+            catalog.policy, catalog.profile, settings.project_root, settings.cache
+        )
         return judge.judge_shard(
             step.lake,
             contract.id,
@@ -45,18 +51,23 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
             policy=step.catalog.policy,
             profile=step.catalog.profile,
             removals=read_removals(step.lake),
-            fingerprint=step.fingerprint,
+            fingerprint=step.current_fingerprint(),
             cache=step.platform.settings.cache,
         )
 
     def beside_raw(platform: Platform, shard: str | None) -> str:
-        """Requests that cover rows of this shard, and what ingestion skipped."""
+        """Requests that cover rows of this shard, what ingestion skipped, benchmarks at hand."""
         from tritter_assets.sources.ledger import ledger_version
 
         assert shard is not None
         skipped = ledger_version(platform.lake, contract.id, shard)
-        found = [part for part in (removed_here(platform, shard), skipped) if part]
-        return found[0] if len(found) == 1 else fingerprint_of(found) if found else ""
+        benchmarks = judge.benchmarks_at_hand(
+            platform.catalog.policy,
+            platform.catalog.profile,
+            platform.settings.project_root,
+            platform.settings.cache,
+        )
+        return fingerprint_of(removed_here(platform, shard), skipped, benchmarks)
 
     def removed_here(platform: Platform, shard: str) -> str:
         """Only requests that cover rows of this shard make it stale."""

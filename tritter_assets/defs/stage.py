@@ -72,6 +72,8 @@ class Step:
     """For stages sharded inside: the fingerprint of one (source, shard)."""
     expected_fingerprint: Callable[[str], str]
     """The fingerprint that another (unpartitioned) stage must carry to be current."""
+    current_fingerprint: Callable[[], str]
+    """`fingerprint` anew, for work that finds out what its extra inputs are."""
     context: Any
     """The Dagster execution context; only stages that launch a process use it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +13,14 @@ from tritter_assets.contracts.policy_model import Policy
 from tritter_assets.contracts.profile import Profile
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.filters import decontamination, malware
+from tritter_assets.filters.benchmarks import benchmark_state
 from tritter_assets.filters.contract import Admit, JudgeContext
 from tritter_assets.filters.thresholds import FilterSettings
 from tritter_assets.removal import REMOVAL_SCHEMA
 from tritter_assets.verdict import Stage
 
 if TYPE_CHECKING:
-    from tritter_assets.filters.benchmarks import BenchmarkIndex
-
-BENCHMARK_FOLDERS_VARIABLE = "TRITTER_BENCHMARKS"
+    from tritter_assets.filters.benchmark_index import BenchmarkIndex
 
 _INDEXES: dict[tuple[Any, ...], BenchmarkIndex] = {}
 """One index per process, config and set of files: making it takes a second, a shard often less."""
@@ -75,45 +73,47 @@ def make_context(
         opt_out={kind: list(values) for kind, values in policy.opt_out.items()},
         malware_rules=malware_rules_of(settings, folder),
     )
-    config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
-    if config is None:
-        return context
-    there = tuple(benchmark_identity(path) for path in benchmark_files(settings, contract))
-    key = (cache or project / ".tritter" / "cache", benchmark_folders(project), there, repr(config))
-    if key not in _INDEXES:
-        _INDEXES[key] = decontamination.load_benchmarks(key[0], key[1], config)
-    return replace(context, benchmarks=_INDEXES[key])
+    index = load_benchmarks(policy, profile, project, cache or project / ".tritter" / "cache")
+    return replace(context, benchmarks=index)
 
 
-def benchmark_folders(project_root: Path) -> tuple[Path, ...]:
-    """Returns the folders in which benchmark files are looked for, first match first.
+def load_benchmarks(
+    policy: Policy, profile: Profile, project_root: Path, cache: Path
+) -> BenchmarkIndex | None:
+    """Returns the index of the benchmarks at hand, or None where the stage is not enabled.
 
-    `TRITTER_BENCHMARKS` (folders joined by the system's path separator), then `benchmarks` in the
-    project and in the folder `shared` beside it.
+    Whoever records what verdicts are made from (`benchmarks_at_hand`) calls this first: it may
+    find that a benchmark cannot be had.
     """
-    named = os.environ.get(BENCHMARK_FOLDERS_VARIABLE, "")
-    folders = [Path(part) for part in named.split(os.pathsep) if part]
-    beside = project_root.parent / "shared"
-    return (*folders, project_root / "benchmarks", beside / "benchmarks")
-
-
-def benchmark_identity(path: Path) -> tuple[str, bool]:
-    """Returns a benchmark file's name and whether it is there; its content is pinned by policy."""
-    return path.name, path.is_file()
-
-
-def benchmark_files(settings: FilterSettings, contract: SourceContract | None) -> list[Path]:
-    """Returns where each benchmark file is, or would be."""
-    config = settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
+    config = _benchmark_config(policy, profile)
     if config is None:
-        return []
-    folders = benchmark_folders(policy_folder_of(contract).parent.parent)
-    found: list[Path] = []
-    for _, spec in sorted(config.benchmarks.items()):
-        if "file" in spec:
-            candidates = [folder / spec["file"] for folder in folders]
-            found.append(next((p for p in candidates if p.is_file()), candidates[-1]))
-    return found
+        return None
+    state = repr(benchmark_state(config.benchmarks, cache, project_root))
+    key = (cache, project_root, state, repr(config))
+    if key not in _INDEXES:
+        index = decontamination.load_benchmarks(cache, project_root, config)
+        state = repr(benchmark_state(config.benchmarks, cache, project_root))
+        key = (cache, project_root, state, repr(config))
+        _INDEXES[key] = index
+    return _INDEXES[key]
+
+
+def benchmarks_at_hand(
+    policy: Policy, profile: Profile, project_root: Path, cache: Path
+) -> list[tuple[str, str]]:
+    """Returns what a pass would judge with: each benchmark and the hash of its text, or `absent`.
+
+    It is part of what verdicts are made from. Asks no network; see `benchmark_state`.
+    """
+    config = _benchmark_config(policy, profile)
+    return [] if config is None else benchmark_state(config.benchmarks, cache, project_root)
+
+
+def _benchmark_config(
+    policy: Policy, profile: Profile
+) -> decontamination.DecontaminationConfig | None:
+    settings = FilterSettings(policy.filters, profile.filters)
+    return settings.resolve(Stage.DECONTAMINATION, decontamination.DecontaminationConfig)
 
 
 def policy_folder_of(contract: SourceContract | None) -> Path:

@@ -20,7 +20,7 @@ from tritter_assets.removal import REMOVAL_SCHEMA
 from tritter_assets.verdict import Stage, Verdict
 
 if TYPE_CHECKING:
-    from tritter_assets.filters.decontamination import BenchmarkIndex
+    from tritter_assets.filters.benchmark_index import BenchmarkIndex
     from tritter_assets.filters.thresholds import FilterSettings
 
 Admit = Callable[[pl.DataFrame], pl.DataFrame]

@@ -40,8 +40,8 @@ from tritter_assets.filters import (
     secrets,
 )
 from tritter_assets.filters.context import (
-    benchmark_files,
-    benchmark_identity,
+    benchmarks_at_hand,
+    load_benchmarks,
     make_context,
     malware_rules_of,
     policy_folder_of,
@@ -79,7 +79,16 @@ STAGES: tuple[StageDefinition, ...] = (
 )
 """Stages of the pass. 5, 6 and 15 are the global indexes, which run after it."""
 
-__all__ = ["STAGES", "JudgeReport", "code_version", "judge_frame", "judge_shard", "make_context"]
+__all__ = [
+    "STAGES",
+    "JudgeReport",
+    "benchmarks_at_hand",
+    "code_version",
+    "judge_frame",
+    "judge_shard",
+    "load_benchmarks",
+    "make_context",
+]
 
 PASS_VERSION = "2"
 """2: what ingestion skipped has a verdict."""
@@ -388,7 +397,6 @@ def code_version(contract: SourceContract | None, policy: Policy, profile: Profi
         sorted(contract.tags) if contract else [],
         contract.id if contract else "",
         _package_versions(),
-        [benchmark_identity(path) for path in benchmark_files(settings, contract)],
     )
     return f"{PASS_VERSION}.{digest}"
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -71,6 +72,7 @@ def _call_verbs(settings, lake: str) -> float:
                     fingerprint=graph.fingerprint(platform, stage, shard),
                     shard_fingerprint=lambda _: "",
                     expected_fingerprint=lambda _: "",
+                    current_fingerprint=partial(graph.fingerprint, platform, stage, shard),
                     context=None,
                 )
             )
