@@ -7,6 +7,7 @@ from tritter_assets.sources.prose.markdown import clean_markdown
 from tritter_assets.sources.prose.notebook import clean_notebook
 from tritter_assets.sources.prose.rst import clean_rst
 from tritter_assets.sources.prose.rustdoc import document_rust
+from tritter_assets.sources.prose.sections import without_empty_sections
 from tritter_assets.sources.prose.web_page import clean_html
 
 CLEANER_VERSION = "1"
@@ -37,14 +38,15 @@ def clean_document(text: str, path: str, read: ReadFile = no_files) -> str | Non
     extension = f".{path.rpartition('.')[2].lower()}"
     match extension:
         case _ if extension in _MARKDOWN:
-            return clean_markdown(text, path, Includes(read))
+            made = clean_markdown(text, path, Includes(read))
         case ".rst":
-            return clean_rst(text, path, Includes(read))
+            made = clean_rst(text, path, Includes(read))
         case ".ipynb":
-            return clean_notebook(text, path)
+            made = clean_notebook(text, path)
         case ".html" | ".htm":
-            return clean_html(text, path)
+            made = clean_html(text, path)
         case ".rs":
             return document_rust(text, path)
         case _:
             return None
+    return made and without_empty_sections(made)

@@ -14,7 +14,7 @@ FILES = {
     "src/part.md": "Part with {{#include ../listings/out.txt}}\n{{#include ../listings/out.txt}}\n",
     "listings/out.txt": "done\n",
     "guide/loop.md": "{{#include loop.md}}\nx\n",
-    "CHANGES.md": "# Changes\n",
+    "CHANGES.md": "# Changes\n\nMany.\n",
 }
 
 BOOK = """\
@@ -150,6 +150,8 @@ Colon text
 Text with `jit`.
 
 # Changes
+
+Many.
 """
 
 HUB = """\
