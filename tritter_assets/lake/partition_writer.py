@@ -83,8 +83,14 @@ class PartitionWriter:
             if self._folder:
                 self._filesystem.create_dir(self._folder, recursive=True)
             self._sink = self._filesystem.open_output_stream(self._path)
+            # Least and greatest of texts prune nothing and cost a tenth of the writing.
+            small = [f.name for f in self._stored if not _is_large(f.type)]
             self._writer = pq.ParquetWriter(
-                self._sink, self._stored, compression="zstd", compression_level=3
+                self._sink,
+                self._stored,
+                compression="zstd",
+                compression_level=3,
+                write_statistics=small,  # pyright: ignore[reportArgumentType]
             )
         self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
         self._file_rows += rows.num_rows
@@ -131,3 +137,7 @@ class PartitionWriter:
             self._filesystem.delete_file(self._path)
         for action in self._actions:
             self._filesystem.delete_file(action.path)
+
+
+def _is_large(kind: pa.DataType) -> bool:
+    return pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)

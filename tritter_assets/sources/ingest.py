@@ -41,8 +41,9 @@ from tritter_assets.sources.prose.clean import CLEANER_VERSION
 from tritter_assets.sources.registry import loader_for
 from tritter_assets.sources.sorting import DocumentSorter
 
-STAGE_VERSION = "2"
-"""2: what is skipped is listed in a table."""
+STAGE_VERSION = "3"
+"""2: what is skipped is listed in a table. 3: a list of texts becomes paragraphs; of several
+repositories with the same row the first is `repo`, the others stand in `owner`."""
 
 DEFAULT_MEMORY_BYTES = 512 << 20
 """Content held before a shard is sorted through temporary files."""
