@@ -108,12 +108,12 @@ def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[di
     if text.count("\n") + 1 < MIN_LINES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         outcomes["length"] += 1
         return
+    if documentation.is_test(parent["qualified_name"]) or _is_test(parent["path"], text):
+        outcomes["test_function"] += 1
+        return
     made = weaken(language, text, f"{SEED}:{parent['id']}")
     if isinstance(made, str):
         outcomes[made] += 1
-        return
-    if documentation.is_test(parent["qualified_name"]) or _is_test(parent["path"], text):
-        outcomes["test_function"] += 1
         return
     unsafe, rule = made
     asked = documentation.is_request(parent["docstring"]) and rank(SEED, parent["id"], "form") % 2

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 
+Weaken = Callable[[Code], list[Edit]]
+Make = Callable[[Code, "Node", "Node"], list[Edit]]
+"""(code, call, its arguments) -> edits."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
     """One known weakness."""
@@ -27,7 +32,7 @@ class Rule:
     """One sentence: why the safe form is safe."""
     hints: tuple[str, ...]
     """Without one of these texts the rule cannot apply: most functions are never parsed."""
-    weaken: Callable[[Code], list[Edit]]
+    weaken: Weaken
     keep_one_in: int = 1
     """Forms that nearly every program holds would crowd the rare ones out."""
 
@@ -73,3 +78,37 @@ def without(code: Code, arguments: Node, argument: Node) -> Edit:
     after = code.source[end : arguments.end_byte]
     skipped = len(after) - len(after.lstrip(b", \n"))
     return Edit(start, end + skipped, "")
+
+
+def first_call(names: frozenset[str], make: Make) -> Weaken:
+    """Returns a rule that applies `make` to the first call of one of `names` that it can change."""
+
+    def weaken(code: Code) -> list[Edit]:
+        for call, name, arguments in calls(code):
+            if name in names:
+                edits = make(code, call, arguments)
+                if edits:
+                    return edits
+        return []
+
+    return weaken
+
+
+def called_instead(call: Node, text: str) -> list[Edit]:
+    """Returns the edit that puts another function in place of the one that is called."""
+    function = call.child_by_field_name("function")
+    return [] if function is None else [Edit(function.start_byte, function.end_byte, text)]
+
+
+def rule(
+    name: str, cwe: str, hint: str, weaken: Weaken, reason: str, *, keep_one_in: int = 1
+) -> Rule:
+    """Makes a rule; hints are parted by `|`."""
+    return Rule(
+        name=name,
+        cwe=cwe,
+        hints=tuple(hint.split("|")),
+        weaken=weaken,
+        reason=reason,
+        keep_one_in=keep_one_in,
+    )

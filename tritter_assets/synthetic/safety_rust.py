@@ -282,7 +282,8 @@ RULES: tuple[Rule, ...] = (
     Rule(name="shell", cwe="CWE-78", hints=("Command::new",), weaken=_shell,
          reason="Arguments reach the program as they are; a shell would interpret what stands in "
          "them."),
-    Rule(name="unverified_tls", cwe="CWE-295", hints=("Client",), weaken=_any_certificate,
+    Rule(name="unverified_tls", cwe="CWE-295", hints=("Client::builder", "ClientBuilder::new"),
+         weaken=_any_certificate,
          reason="The server's certificate is verified, so nobody in between can read or change "
          "what is sent."),
     Rule(name="debug_check", cwe="CWE-617", hints=("assert!(", "assert_eq!(", "assert_ne!("),
