@@ -9,8 +9,6 @@ links, which are usual there, are passed over and never followed.
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import lzma
 import tarfile
@@ -23,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from tritter_assets.errors import UnsafeArchive
+from tritter_assets.sources.archive_streams import OPENERS, Section
 from tritter_assets.sources.loader import Limits
 
 ARCHIVE_FORMATS = ("tar.gz", "tgz", "tar.bz2", "tar.xz", "tar", "zip", "deb")
@@ -175,46 +174,6 @@ class _GuardedTarInfo(tarfile.TarInfo):
         return super()._proc_member(tarfile)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class _Xz(io.RawIOBase):
-    """An xz stream whose dictionary may not pass `_XZ_MEMORY_BYTES`: its header asks for it."""
-
-    def __init__(self, inner: IO[bytes]) -> None:
-        self._inner = inner
-        self._decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._decompressor.eof:
-            chunk = self._inner.read(_CHUNK_BYTES) if self._decompressor.needs_input else b""
-            if self._decompressor.needs_input and not chunk:
-                raise EOFError("the xz stream ends early")
-            out = self._decompressor.decompress(chunk, size)
-            if out:
-                return out
-        return b""
-
-
-_XZ_MEMORY_BYTES = 256 << 20
-"""xz -9, the greediest preset, needs 65 MiB to decompress."""
-_CHUNK_BYTES = 1 << 16
-
-
-def _open_zstd(inner: IO[bytes], _: str) -> IO[bytes]:
-    import pyarrow as pa
-
-    return pa.CompressedInputStream(inner, "zstd")  # pyright: ignore[reportReturnType]
-
-
-_OPENERS: dict[bytes, Any] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lambda inner, _: _Xz(inner),
-    b"\x28\xb5\x2f\xfd": _open_zstd,
-}
-
-
 def _read_tar(path: Path, limits: Limits) -> Iterator[Member]:
     with path.open("rb") as raw:
         yield from _tar_members(raw, _Budget(path, limits))
@@ -223,7 +182,7 @@ def _read_tar(path: Path, limits: Limits) -> Iterator[Member]:
 def _tar_members(raw: IO[bytes], budget: _Budget, *, pass_links: bool = False) -> Iterator[Member]:
     magic = raw.read(8)
     raw.seek(0)
-    opener = next((o for mark, o in _OPENERS.items() if magic.startswith(mark)), None)
+    opener = next((o for mark, o in OPENERS.items() if magic.startswith(mark)), None)
     stream: IO[bytes] = raw if opener is None else opener(raw, "rb")
     # One forward pass: member order and links cannot make us seek or reread.
     with tarfile.open(
@@ -251,37 +210,6 @@ def _tar_members(raw: IO[bytes], budget: _Budget, *, pass_links: bool = False) -
             ordinal += 1
 
 
-class _Section(io.RawIOBase):
-    """A part of a file as a file of its own."""
-
-    def __init__(self, inner: IO[bytes], start: int, size: int) -> None:
-        self._inner = inner
-        self._start = start
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._position)
-        self._inner.seek(self._start + self._position)
-        chunk = self._inner.read(left if size is None or size < 0 else min(size, left))
-        self._position += len(chunk)
-        return chunk
-
-
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER_BYTES = 60
 _AR_MAX_MEMBERS = 16
@@ -305,7 +233,7 @@ def _read_deb(path: Path, limits: Limits) -> Iterator[Member]:
             if start + size > total:
                 budget.refuse("a member of the package ends behind the file")
             if header[:16].rstrip(b" /").startswith(b"data.tar"):
-                section: Any = _Section(raw, start, size)
+                section: Any = Section(raw, start, size)
                 yield from _tar_members(section, budget, pass_links=True)
                 return
             position = start + size + size % 2

@@ -16,6 +16,14 @@ from dataclasses import dataclass, field, replace
 from tritter_assets.sources.prose.directives import DROPPED, OBJECTS, SILENT, code_language, lead_of
 from tritter_assets.sources.prose.fences import fenced
 from tritter_assets.sources.prose.includes import MAX_DEPTH, Includes
+from tritter_assets.sources.prose.rst_directives import (
+    FIELD,
+    INLINE_TEXT,
+    Directive,
+    chosen_part,
+    list_table,
+    split_parts,
+)
 from tritter_assets.sources.prose.rst_inline import clean_rst_inline
 
 MAX_NESTING = 12
@@ -23,7 +31,6 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
 _DIRECTIVE = re.compile(r"\.\.\s+(?:\|([^|\n]{1,100})\|\s+)?([\w:.+-]{1,80})\s?::(?:\s+(.*))?$")
 _TARGET = re.compile(r"\.\.\s+_(`[^`\n]{1,300}`|(?:\\:|[^:\n]){1,300}):\s*(.*)$")
 _NOTE = re.compile(r"\.\.\s+\[(#?[\w-]{0,60}|\*)\]\s*(.*)$")
-_FIELD = re.compile(r":((?:[^:\n`\\]|\\.){1,120}):(?:\s+(.*))?$")
 _BULLET = re.compile(r"(?:[-*+\u2022]|(?:\d{1,4}|#|[a-zA-Z])[.)])\s+\S")
 _INFO_FIELDS = frozenset({"orphan", "tocdepth", "nocomments", "nosearch", "html_theme", "no-toc",
                           "allow_dot_dirs", "og:description", "author", "date"})  # fmt: skip
@@ -44,14 +51,6 @@ class _Page:
 
     def inline(self, text: str) -> str:
         return clean_rst_inline(text, self.substitutions, self.targets)
-
-
-@dataclass(frozen=True, slots=True)
-class _Directive:
-    name: str
-    argument: str
-    options: dict[str, str]
-    body: list[str]
 
 
 def clean_rst(
@@ -180,7 +179,7 @@ def _literal_block(lines: list[str], at: int, page: _Page, nesting: int) -> _Fou
 
 def _field_block(lines: list[str], at: int, page: _Page, nesting: int) -> _Found:
     del nesting
-    match = _FIELD.match(lines[at].lstrip())
+    match = FIELD.match(lines[at].lstrip())
     if match is None:
         return None
     indent = _indent(lines[at])
@@ -271,28 +270,11 @@ def _explicit(head: str, body: list[str], page: _Page, nesting: int) -> Iterator
         return
     name, argument = match[2].lower(), (match[3] or "").strip()
     body = _dedented(body)
-    found = _Directive(name, *_parts(argument, body, name))
+    found = Directive(name, *split_parts(argument, body, name))
     yield from ("", *_directive(found, page, nesting), "")
 
 
-def _parts(argument: str, body: list[str], name: str) -> tuple[str, dict[str, str], list[str]]:
-    """Splits a directive's body into the rest of its argument, its options and its content."""
-    at = 0
-    if argument:
-        joiner = "\n" if name in OBJECTS else " "
-        while at < len(body) and body[at] and not _FIELD.match(body[at]):
-            argument = f"{argument}{joiner}{body[at]}"
-            at += 1
-    options: dict[str, str] = {}
-    while at < len(body) and (option := _FIELD.match(body[at])):
-        options[option[1]] = option[2] or ""
-        at += 1
-        while at < len(body) and body[at].startswith("   "):  # an option of many lines
-            at += 1
-    return argument, options, body[at:]
-
-
-def _directive(found: _Directive, page: _Page, nesting: int) -> Iterator[str]:
+def _directive(found: Directive, page: _Page, nesting: int) -> Iterator[str]:
     name, argument, body = found.name, found.argument, found.body
     language = code_language(name, argument)
     if name in ("literalinclude", "include"):
@@ -306,21 +288,21 @@ def _directive(found: _Directive, page: _Page, nesting: int) -> Iterator[str]:
         yield from _lead(found, page)
         yield ""
         if name == "list-table":
-            yield from _list_table(body, page)
+            yield from list_table(body, page.inline)
         elif name == "csv-table":
             yield from (page.inline(line) for line in body)
         else:
             yield from _body(_dedented(body), page, nesting + 1)
 
 
-def _lead(found: _Directive, page: _Page) -> Iterator[str]:
+def _lead(found: Directive, page: _Page) -> Iterator[str]:
     """What stands before a directive's body."""
     name, argument = found.name, found.argument
     if name in OBJECTS:
         yield from fenced([line.strip() for line in argument.split("\n")], "python")
     elif name == "rubric" or (name.endswith("table") and argument):
         yield f"**{page.inline(argument)}**"
-    elif name in _INLINE_TEXT and argument:
+    elif name in INLINE_TEXT and argument:
         # The text of an admonition may start on the line of its directive.
         yield f"**{lead_of(name, '')}** {page.inline(argument)}"
     elif name.startswith(("version", "deprecated")):
@@ -330,16 +312,12 @@ def _lead(found: _Directive, page: _Page) -> Iterator[str]:
         yield f"**{page.inline(lead_of(name, argument))}**"
 
 
-_INLINE_TEXT = frozenset({"note", "warning", "tip", "important", "hint", "caution", "attention",
-                          "danger", "error", "seealso", "todo"})  # fmt: skip
-
-
-def _included(found: _Directive, page: _Page, nesting: int) -> Iterator[str]:
+def _included(found: Directive, page: _Page, nesting: int) -> Iterator[str]:
     argument, options = found.argument, found.options
     lines = page.includes.lines(page.path, argument)
     if lines is None:
         return
-    lines = _chosen(lines, options)
+    lines = chosen_part(lines, options)
     if found.name == "literalinclude":
         suffix = argument.rpartition(".")[2].lower()
         language = options.get("language") or {"py": "python", "rs": "rust", "sh": "bash"}.get(
@@ -349,41 +327,3 @@ def _included(found: _Directive, page: _Page, nesting: int) -> Iterator[str]:
     elif page.depth < MAX_DEPTH:
         inner = replace(page, depth=page.depth + 1)
         yield from _body([line.expandtabs(8).rstrip() for line in lines], inner, nesting + 1)
-
-
-def _chosen(lines: list[str], options: dict[str, str]) -> list[str]:
-    chosen = options.get("lines", "")
-    if chosen:
-        kept: list[str] = []
-        for part in chosen.split(",")[:200]:
-            first, dash, last = part.strip().partition("-")
-            if first.isdigit():
-                end = int(last) if last.isdigit() else (len(lines) if dash else int(first))
-                kept += lines[max(int(first) - 1, 0) : end]
-        return kept
-    after = options.get("start-after") or options.get("start-at")
-    before = options.get("end-before") or options.get("end-at")
-    start = next((i for i, line in enumerate(lines) if after and after in line), None)
-    if after and start is not None:
-        lines = lines[start + ("start-after" in options) :]
-    end = next((i for i, line in enumerate(lines) if before and before in line), None)
-    if before and end is not None:
-        lines = lines[: end + ("end-at" in options)]
-    return lines
-
-
-def _list_table(body: list[str], page: _Page) -> Iterator[str]:
-    """`* - a` rows as lines of a Markdown table; cells of many lines are joined."""
-    rows: list[list[str]] = []
-    for line in body:
-        stripped = line.strip()
-        if line.startswith("* -"):
-            rows.append([stripped[3:].strip()])
-        elif rows and line.startswith("  -"):
-            rows[-1].append(stripped[1:].strip())
-        elif rows and stripped:
-            rows[-1][-1] = f"{rows[-1][-1]} {stripped}".strip()
-    for number, row in enumerate(rows):
-        yield f"| {' | '.join(page.inline(cell) for cell in row)} |"
-        if number == 0:
-            yield f"|{' --- |' * len(row)}"

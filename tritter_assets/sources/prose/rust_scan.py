@@ -13,13 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from tritter_assets.sources.prose.rust_tokens import (
+    attribute_end,
+    block_lines,
+    comment_end,
+    doc_attribute,
+    doc_kind,
+    string_end,
+)
+
 _TOKEN = re.compile(
     r"//[^\n]*|/\*|\b(?:br|cr|r)(?P<hashes>#*)\"|\"|'(?:\\(?:u\{[^}\n]{0,8}\}|.)|[^\\'\n])'"
     r"|#!?\[|[{};]"
 )
-_PLAIN_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_COMMENT_MARK = re.compile(r"/\*|\*/")
-_ATTRIBUTE_MARK = re.compile(r"[\[\]\"]|//[^\n]*")
 _SPACE = re.compile(r"\s+")
 _FN = re.compile(r"\bfn\s+[\w$]")
 _NAMED = re.compile(r"\b(impl|trait|mod|struct|enum|union)\b")
@@ -117,13 +123,13 @@ class _Scanner:
         if token.startswith("//"):
             self._comment(token, "//")
         elif token == "/*":
-            position = _comment_end(text, position)
+            position = comment_end(text, position)
             self._comment(text[match.start() : position], "/*")
         elif token in ("#[", "#!["):
-            position = _attribute_end(text, position)
+            position = attribute_end(text, position)
             self._attribute(token, text[match.end() : position - 1].strip())
         elif token.endswith('"') and token[0] != "'":
-            position = _string_end(text, position, match["hashes"])
+            position = string_end(text, position, match["hashes"])
         elif token == "{":
             first = max(self._header_start, match.start() - _HEADER_CHARS)
             self._scopes.append(_scope_of(text[first : match.start()], self._scopes[-1]))
@@ -135,15 +141,15 @@ class _Scanner:
         return position
 
     def _comment(self, comment: str, mark: str) -> None:
-        kind = _doc_kind(comment, mark)
+        kind = doc_kind(comment, mark)
         if kind and not self._is_opaque:
-            lines = [comment[3:]] if mark == "//" else _block_lines(comment)
+            lines = [comment[3:]] if mark == "//" else block_lines(comment)
             (self._docs if kind == "outer" else self._inner).extend(lines)
 
     def _attribute(self, token: str, body: str) -> None:
         if self._is_opaque:
             return
-        written = _doc_attribute(body)
+        written = doc_attribute(body)
         if written is not None:
             (self._docs if token == "#[" else self._inner).extend(written)
         elif token == "#[":
@@ -166,54 +172,6 @@ class _Scanner:
         return tuple(s.header for s in self._scopes if s.scope is Scope.MODULE and s.header)
 
 
-def _doc_kind(comment: str, mark: str) -> str:
-    """`outer`, `inner` or nothing; `////`, `/***` and `/**/` are plain comments."""
-    if comment.startswith(f"{mark}!"):
-        return "inner"
-    last = mark[1]
-    is_outer = comment.startswith(f"{mark}{last}") and comment[3:4] != last
-    return "outer" if is_outer and comment != "/**/" else ""
-
-
-def _block_lines(comment: str) -> list[str]:
-    """Lines of `/** ... */` without the column of stars."""
-    lines = comment[3:].removesuffix("*/").split("\n")
-    starred = [line.lstrip() for line in lines[1:] if line.strip()]
-    if starred and all(line.startswith("*") for line in starred):
-        return [lines[0], *(line.lstrip().removeprefix("*") for line in lines[1:])]
-    return lines
-
-
-_DOC_ATTRIBUTE = re.compile(r"doc\s*=\s*(.*)", re.DOTALL)
-# An unclosed string runs to the end: looking for its end again at each quote would be quadratic.
-_DOC_PIECE = re.compile(
-    r'r(#*)"(.*?)(?:"\1|\Z)|"([^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)'
-    r"|stringify!\(([^()]{0,200})\)|(\$\w+)",
-    re.DOTALL,
-)
-_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\", r"\'": "'", "\\\n": ""}
-_ESCAPE = re.compile(r"\\(?:\n[ \t]*|.)", re.DOTALL)
-
-
-def _doc_attribute(body: str) -> list[str] | None:
-    """The lines of `#[doc = "..."]`, also of `concat!` with `stringify!`; None for any other."""
-    match = _DOC_ATTRIBUTE.fullmatch(body)
-    if match is None:
-        return None
-    if match[1].startswith("include_str!"):
-        return []
-    parts = [
-        piece[2]
-        if piece[2] is not None
-        else _ESCAPE.sub(lambda e: _ESCAPES.get(e[0][:2], e[0]), piece[3])
-        if piece[3] is not None
-        else (piece[4] or piece[5] or "").strip()
-        for piece in _DOC_PIECE.finditer(match[1])
-    ]
-    # A `///` line has a blank after its mark, and both kinds may stand in one item.
-    return [f" {line}" for line in "".join(parts).split("\n")] if parts else []
-
-
 def _hides(attributes: list[str]) -> bool:
     return any(
         a.replace(" ", "") in ("cfg(test)", "doc(hidden)", "test", "bench") for a in attributes
@@ -230,9 +188,9 @@ def _skip_item(text: str, position: int) -> int:
         token = match[0]
         position = match.end()
         if token == "/*":
-            position = _comment_end(text, position)
+            position = comment_end(text, position)
         elif token.endswith('"') and token[0] != "'" and not token.startswith("//"):
-            position = _string_end(text, position, match["hashes"])
+            position = string_end(text, position, match["hashes"])
         elif token == "{":
             depth += 1
         elif token == "}":
@@ -243,41 +201,6 @@ def _skip_item(text: str, position: int) -> int:
                 return position
         elif token == ";" and depth == 0:
             return position
-    return end
-
-
-def _comment_end(text: str, position: int) -> int:
-    depth = 1
-    for mark in _COMMENT_MARK.finditer(text, position):
-        depth += 1 if mark[0] == "/*" else -1
-        if depth == 0:
-            return mark.end()
-    return len(text)
-
-
-def _string_end(text: str, position: int, hashes: str | None) -> int:
-    if hashes is not None:
-        close = f'"{hashes}'
-        found = text.find(close, position)
-        return len(text) if found < 0 else found + len(close)
-    match = _PLAIN_STRING.match(text, position)
-    return len(text) if match is None else match.end()
-
-
-def _attribute_end(text: str, position: int) -> int:
-    depth, end = 1, len(text)
-    while position < end:
-        mark = _ATTRIBUTE_MARK.search(text, position)
-        if mark is None:
-            return end
-        position = mark.end()
-        if mark[0] == '"':
-            hashes = re.search(r"r(#*)$", text[max(0, mark.start() - 8) : mark.start()])
-            position = _string_end(text, position, hashes[1] if hashes else None)
-        elif mark[0] in "[]":
-            depth += 1 if mark[0] == "[" else -1
-            if depth == 0:
-                return position
     return end
 
 
@@ -305,7 +228,7 @@ def _signature(text: str, position: int, scope: Scope) -> str:
         if token.startswith("//"):
             continue
         if token == "/*":
-            cursor = _comment_end(text, cursor)
+            cursor = comment_end(text, cursor)
             continue
         if token in ("(", "[") or (token == "<" and in_list):
             depth += 1
