@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
 
 import httptools
 
@@ -51,6 +53,8 @@ class HttpConnection(asyncio.Protocol):
                 `resume`.
         """
         self.requests = 0
+        self.tunnel: asyncio.StreamWriter | None = None
+        """Kept because it closes its connection when it is collected."""
         self.paused = False
         self.heard = 0.0
         """Loop time of the last bytes, or of the request."""
@@ -179,6 +183,8 @@ class Place:
     host: str
     port: int
     is_tls: bool
+    proxy: str = ""
+    """Address of the proxy that carries a connection with TLS; empty: none."""
 
 
 async def connect(
@@ -190,13 +196,54 @@ async def connect(
         OSError: it cannot be opened; asking again may help.
         UpstreamUnavailable: the server's certificate is not trusted.
     """
+    loop = asyncio.get_running_loop()
     try:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            make, place.host, place.port, ssl=context if place.is_tls else None
-        )
+        if place.is_tls and place.proxy:
+            connection = make()
+            connection.tunnel = await _tunnel(place)
+            assert context is not None
+            transport = await loop.start_tls(
+                connection.tunnel.transport, connection, context, server_hostname=place.host
+            )
+            if transport is None:
+                raise ConnectionError("the proxy hung up")
+            connection.connection_made(transport)
+        else:
+            _, connection = await loop.create_connection(
+                make, place.host, place.port, ssl=context if place.is_tls else None
+            )
     except ssl.SSLCertVerificationError as error:
         raise UpstreamUnavailable(
             f"{place.host} shows a certificate that is not trusted ({error.verify_message}); set "
             "AWS_CA_BUNDLE to the certificates of your network"
         ) from None
     return connection
+
+
+async def _tunnel(place: Place) -> asyncio.StreamWriter:
+    """Asks the proxy for a way through; it sees the host's name and nothing of what is sent.
+
+    Raises:
+        UpstreamUnavailable: the proxy says no.
+        OSError: it cannot be reached, or hangs up.
+    """
+    proxy = urlsplit(place.proxy if "://" in place.proxy else f"http://{place.proxy}")
+    reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80)
+    target = f"{place.host}:{place.port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        lines.append(f"Proxy-Authorization: Basic {b64encode(login.encode()).decode()}")
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise ConnectionError(f"the proxy {proxy.hostname} gave no answer") from error
+    status = head.split(b"\r\n", 1)[0].decode("ascii", "replace")
+    if status.split(" ")[1:2] != ["200"]:
+        writer.close()
+        raise UpstreamUnavailable(
+            f"the proxy {proxy.hostname} does not connect to {target} ({status}); correct "
+            "HTTPS_PROXY, or name the host in NO_PROXY"
+        )
+    return writer

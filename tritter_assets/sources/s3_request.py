@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from tritter_assets.sources.http_connection import Place
 
@@ -55,8 +56,10 @@ class Bucket:
         parts = urlsplit(url)
         is_tls = parts.scheme == "https"
         assert parts.hostname is not None
+        passes = is_tls and not proxy_bypass(parts.hostname)
+        proxy = getproxies().get("https", "") if passes else ""
         return cls(
-            place=Place(parts.hostname, parts.port or (443 if is_tls else 80), is_tls),
+            place=Place(parts.hostname, parts.port or (443 if is_tls else 80), is_tls, proxy),
             host=parts.netloc.rpartition("@")[2],
             root=parts.path.removesuffix(_ANY_KEY),
             region=region,

@@ -59,9 +59,12 @@ class Engine:
         tasks = [asyncio.create_task(self._work()) for _ in range(self._store.workers)]
         tasks.append(asyncio.create_task(self._watch()))
         await self.stop.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = set(tasks)
+        while pending:
+            # One cancellation may be lost to a task that had just ended its wait.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=_WATCH_SECONDS)
         for connection in list(self._numbers):
             connection.close()
 
@@ -142,12 +145,11 @@ class Engine:
     async def _connect(self, old: HttpConnection | None) -> HttpConnection:
         if old is not None:
             self._numbers.pop(old, None)
-        return await asyncio.wait_for(
-            connect(
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the end of its wait.
+        async with asyncio.timeout(self._store.timeout_seconds):
+            return await connect(
                 self._bucket.place, lambda: HttpConnection(self._max_body, self._admit), self._tls
-            ),
-            self._store.timeout_seconds,
-        )
+            )
 
     async def _watch(self) -> None:
         """Ends answers that have stopped arriving."""
