@@ -13,8 +13,6 @@ items are left out too.
 from __future__ import annotations
 
 import ast
-import builtins
-import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +25,16 @@ import polars as pl
 
 from tritter_assets.filters import window_kernels
 from tritter_assets.filters.benchmarks import BenchmarkItem
+from tritter_assets.filters.gram_search import (
+    BUILTINS,
+    Bits,
+    Hashes,
+    Rows,
+    WindowRules,
+    code_rows,
+    word_rows,
+)
 from tritter_assets.filters.kernels import ByteColumn
-
-Hashes = np.ndarray[Any, np.dtype[np.uint64]]
-Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 _PIECES = {
     window_kernels.FUNCTION: "function",
@@ -38,12 +42,7 @@ _PIECES = {
     window_kernels.NAMED: "named",
 }
 _IMPORT = re.compile(r"^(?:from|import)\b.*$", re.MULTILINE)
-_BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
-_KEPT = _BUILTINS | set(keyword.kwlist) | {"match", "case", "self", "cls"}
 _COMMON_GRAMS = Path(__file__).parent / "common_grams.npz"
-_NO_GRAMS = np.zeros(0, np.uint64)
-_NO_BITS = np.zeros(1, np.uint8)
-_USUAL_ROWS = 1 << 14
 
 HIT_SCHEMA = pl.Schema(
     {
@@ -57,28 +56,13 @@ HIT_SCHEMA = pl.Schema(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WindowRules:
-    """What the index is made with; a subset of stage 14's config."""
-
-    code_window_tokens: int
-    text_window_words: int
-    min_function_tokens: Mapping[str, int]
-    """Benchmark -> tokens; `default` for those not named."""
-    min_body_tokens: int
-    max_function_tokens: int
-    max_families_per_window: int
-    min_windows: Mapping[str, Sequence[float]]
-    """Kind of part -> (base, share): so many windows, and so many more per window it has."""
-
-
 @dataclass(frozen=True, slots=True)
 class GramIndex:
     """Grams of one channel (code or words) and the parts of items they belong to."""
 
     grams: Hashes
     """Sorted and distinct."""
-    bitmap: np.ndarray[Any, np.dtype[np.uint8]]
+    bitmap: Bits
     memberships: pl.DataFrame
     """Columns gram (index into `grams`), part."""
     parts: pl.DataFrame
@@ -144,7 +128,7 @@ def build_index(
     words = [(item, "prompt", item.text) for item in everything]
     pieces = [_piece_table(items[name], rules, name) for name in sorted(items)]
     code = pl.concat([_window_table(windows, _every_window(rules)), *pieces])
-    text = _window_table(words, lambda column: every_word_gram(column, rules))
+    text = _window_table(words, lambda column: word_rows(column, rules, None))
     return BenchmarkIndex(
         code=_gram_index(code, common.code, rules),
         text=_gram_index(text, common.text, rules),
@@ -156,7 +140,7 @@ def build_index(
 
 def _every_window(rules: WindowRules) -> Callable[[ByteColumn], Rows]:
     def windows(column: ByteColumn) -> Rows:
-        rows = every_code_gram(column, rules)
+        rows = code_rows(column, rules, None)
         return rows[rows[:, 4] == window_kernels.WINDOW]
 
     return windows
@@ -178,7 +162,7 @@ def _piece_table(items: Sequence[BenchmarkItem], rules: WindowRules, name: str) 
     ]
     column = ByteColumn.of(pl.Series([text for _, _, text in functions], dtype=pl.String))
     least = rules.min_function_tokens.get(name, rules.min_function_tokens["default"])
-    rows = every_code_gram(column, replace(rules, min_function_tokens={"default": least}))
+    rows = code_rows(column, replace(rules, min_function_tokens={"default": least}), None)
     # Token 0 begins the function itself; what is defined inside it begins later.
     tables = [
         _table(
@@ -266,7 +250,7 @@ def _entry_functions(item: BenchmarkItem) -> list[str]:
         if isinstance(node, ast.FunctionDef) and node.name == item.entry_point:
             lines = item.code.splitlines(keepends=True)
             plain = "".join(lines[node.lineno - 1 : node.end_lineno])
-            shadowed = _bound_names(node) & _BUILTINS
+            shadowed = _bound_names(node) & BUILTINS
             if not shadowed:
                 return [plain]
             pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(sorted(shadowed))})\b")
@@ -290,25 +274,15 @@ def _parsed(code: str) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-def every_code_gram(column: ByteColumn, rules: WindowRules) -> Rows:
-    """Returns (document, hash, byte offset, token, kind) of every gram of code."""
-    return _code_rows(column, rules, None)
-
-
-def every_word_gram(column: ByteColumn, rules: WindowRules) -> Rows:
-    """Returns (document, hash, byte offset, word, kind) of every window of words."""
-    return _word_rows(column, rules, None)
-
-
 def find_code(column: ByteColumn, index: BenchmarkIndex) -> pl.DataFrame:
     """Returns the parts of items whose code the documents hold (`HIT_SCHEMA`)."""
-    rows = _code_rows(column, index.rules, index.code)
+    rows = code_rows(column, index.rules, index.code)
     return _held_parts(rows, index.code, index.rules.code_window_tokens)
 
 
 def find_words(column: ByteColumn, index: BenchmarkIndex) -> pl.DataFrame:
     """Returns the parts of items whose words the documents hold (`HIT_SCHEMA`)."""
-    rows = _word_rows(column, index.rules, index.text)
+    rows = word_rows(column, index.rules, index.text)
     return _held_parts(rows, index.text, index.rules.text_window_words)
 
 
@@ -345,69 +319,3 @@ def _held_parts(rows: Rows, index: GramIndex, window: int) -> pl.DataFrame:
         .filter(pl.col("held") >= pl.col("needed"))
         .select(list(HIT_SCHEMA))
     )
-
-
-def _code_rows(column: ByteColumn, rules: WindowRules, wanted: GramIndex | None) -> Rows:
-    """Returns the grams of code that are wanted, as indexes; or all of them, as hashes."""
-    return _run(
-        lambda out: window_kernels.code_grams(
-            column.data,
-            column.offsets,
-            _kept_names(),
-            _DEF,
-            rules.code_window_tokens,
-            min(rules.min_function_tokens.values()),
-            rules.min_body_tokens,
-            rules.max_function_tokens,
-            _NO_GRAMS if wanted is None else wanted.grams,
-            _NO_BITS if wanted is None else wanted.bitmap,
-            wanted is None,
-            out,
-        ),
-        column,
-        len(column.data) if wanted is None else _USUAL_ROWS,
-    )
-
-
-def _word_rows(column: ByteColumn, rules: WindowRules, wanted: GramIndex | None) -> Rows:
-    return _run(
-        lambda out: window_kernels.word_grams(
-            column.data,
-            column.offsets,
-            rules.text_window_words,
-            _NO_GRAMS if wanted is None else wanted.grams,
-            _NO_BITS if wanted is None else wanted.bitmap,
-            wanted is None,
-            out,
-        ),
-        column,
-        len(column.data) if wanted is None else _USUAL_ROWS,
-    )
-
-
-def _run(kernel: Callable[[Rows], int], column: ByteColumn, room: int) -> Rows:
-    if column.offsets[-1] == column.offsets[0]:
-        # Buffers of nothing are of another type, for which the loops would be compiled anew.
-        return np.empty((0, 5), np.int64)
-    while True:
-        out = np.empty((room, 5), np.int64)
-        found = kernel(out)
-        if found <= room:
-            return out[:found]
-        room = found
-
-
-@cache
-def _kept_names() -> Hashes:
-    """Returns the sorted hashes of names that renaming leaves alone."""
-    return np.unique(np.array([_hash(name) for name in _KEPT], np.uint64))
-
-
-def _hash(name: str) -> int:
-    value = int(window_kernels.BASIS)
-    for byte in name.encode():
-        value = ((value ^ byte) * int(window_kernels.PRIME)) & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
-_DEF = np.uint64(_hash("def"))

@@ -65,8 +65,9 @@ def load_benchmarks(
         project_root: What paths of benchmark files are relative to.
         config: Names, pins and window sizes.
     """
-    from tritter_assets.filters.benchmark_index import WindowRules, build_index
+    from tritter_assets.filters.benchmark_index import build_index
     from tritter_assets.filters.benchmarks import load_items
+    from tritter_assets.filters.gram_search import WindowRules
 
     items, missing = load_items(config.benchmarks, cache, project_root)
     rules = WindowRules(

@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0912, PLR0915, PLR0917, PLR1714
+# ruff: noqa: PLR0912, PLR0915, PLR0917
 # numba compiles one function at a time, by position, and is slow with `in {...}`.
 """Compiled loops that turn text into hashes of what it says, for decontamination.
 
@@ -9,12 +9,21 @@ does. Everything is linear in the text: a window costs its length, a function at
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-PRIME = np.uint64(0x100000001B3)
-BASIS = np.uint64(0xCBF29CE484222325)
-MIXER = np.uint64(0x9E3779B97F4A7C15)
+from tritter_assets.filters.code_tokens import (
+    BASIS,
+    MIXER,
+    PRIME,
+    is_word,
+    jit,
+    place_of,
+    split_tokens,
+)
+
+CODE_TOKENS = "06ef1090ad69"
+"""Of the file `code_tokens.py`: its loops are compiled into those of this file."""
+
 WINDOW, FUNCTION, BODY, NAMED = 0, 1, 2, 3
 """Kinds of grams: a window, a function without its name, its body, its name and body."""
 
@@ -24,24 +33,8 @@ NAMED_SEED = np.uint64(0xA0761D6478BD642F)
 _U2 = np.uint64(2)
 _LOW_BITS = np.uint64(0xFFFFFF)
 
-_jit = numba.njit(cache=True, nogil=True)
 
-
-@_jit
-def _place(values, wanted):
-    """Returns where `wanted` stands in the sorted `values`, or -1."""
-    low = 0
-    high = values.shape[0]
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < values.shape[0] and values[low] == wanted else -1
-
-
-@_jit
+@jit
 def _emit(found, document, gram, position, token, kind, grams, bitmap, emit_all, out):
     """Notes one hash if it is looked for; returns the number noted, which may exceed the room."""
     place = np.int64(0)
@@ -49,7 +42,7 @@ def _emit(found, document, gram, position, token, kind, grams, bitmap, emit_all,
         bit = gram & _LOW_BITS
         if not (bitmap[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1):
             return found
-        place = _place(grams, gram)
+        place = place_of(grams, gram)
         if place < 0:
             return found
     if found < out.shape[0]:
@@ -61,284 +54,7 @@ def _emit(found, document, gram, position, token, kind, grams, bitmap, emit_all,
     return found + 1
 
 
-@_jit
-def _is_word(b):
-    return (97 <= (b | 32) <= 122) or b == 95 or b >= 128 or (48 <= b <= 57)
-
-
-@_jit
-def _number(data, i, end):
-    """Reads a number, however it is spelt (1_000, 1., 1e3, 0xff), and returns (hash, its end)."""
-    base = np.uint64(10)
-    if data[i] == 48 and i + 2 < end and _is_word(data[i + 2]):
-        mark = data[i + 1] | 32
-        if mark == 120:
-            base = np.uint64(16)
-        elif mark == 111:
-            base = np.uint64(8)
-        elif mark == 98:
-            base = np.uint64(2)
-    if base != np.uint64(10):
-        i += 2
-    value = np.uint64(0)
-    exponent = 0
-    point = False
-    whole = True
-    other = np.uint64(0)
-    while i < end:
-        b = data[i]
-        if b == 95:
-            i += 1
-            continue
-        if b == 46 and base == 10 and not point:
-            if i + 1 < end and ((97 <= (data[i + 1] | 32) <= 122) and (data[i + 1] | 32) != 101):
-                break  # an attribute: 1.real
-            point = True
-            whole = False
-            i += 1
-            continue
-        digit = 255
-        if 48 <= b <= 57:
-            digit = b - 48
-        elif 97 <= (b | 32) <= 102 and base == 16:
-            digit = (b | 32) - 87
-        elif (
-            (b | 32) == 101
-            and i + 1 < end
-            and (48 <= data[i + 1] <= 57 or data[i + 1] == 45 or data[i + 1] == 43)
-        ):
-            sign = 1
-            i += 1
-            if data[i] == 45 or data[i] == 43:
-                sign = -1 if data[i] == 45 else 1
-                i += 1
-            power = 0
-            while i < end and 48 <= data[i] <= 57:
-                power = min(power * 10 + np.int64(data[i] - 48), 9999)
-                i += 1
-            exponent += sign * power
-            whole = False
-            continue
-        elif _is_word(b):
-            other = (other ^ np.uint64(b)) * PRIME
-            i += 1
-            continue
-        else:
-            break
-        value = value * base + np.uint64(digit)
-        if point:
-            exponent -= 1
-        i += 1
-    if not whole:
-        while value != 0 and value % np.uint64(10) == 0:
-            value //= np.uint64(10)
-            exponent += 1
-        if value == 0:
-            exponent = 0
-    h = (BASIS ^ value) * PRIME
-    h = (h ^ np.uint64(exponent + 20000)) * PRIME
-    h = (h ^ np.uint64(whole)) * PRIME
-    return (h ^ other) * MIXER, i
-
-
-@_jit
-def _end_of_string(data, i, end, triple):
-    """Returns the first byte behind a string whose text begins at `i`."""
-    quote = data[i - 1]
-    while i < end:
-        b = data[i]
-        if b == 92:
-            i += 2
-            continue
-        if b == quote:
-            if not triple:
-                return i + 1
-            if i + 2 < end and data[i + 1] == quote and data[i + 2] == quote:
-                return i + 3
-        if b == 10 and not triple:
-            return i
-        i += 1
-    return end
-
-
-@_jit
-def _ends_line(data, i, end):
-    while i < end and (data[i] == 32 or data[i] == 9 or data[i] == 13):
-        i += 1
-    return i >= end or data[i] == 10 or data[i] == 35
-
-
-@_jit
-def _tokens(
-    data, begin, end, kept, def_hash, document, codes, previous, following, positions,
-    indents, defs, names, table, latest, owner,
-):  # fmt: skip
-    """Splits one document into tokens that renaming and reformatting leave alone.
-
-    White space, comments, triple-quoted strings, strings that are statements, brackets `()`,
-    commas, semicolons and backslashes are no tokens. A name is 0 in `codes` and has in `previous`
-    the token of its last use, in `following` that of its next; keywords and builtins (`kept`),
-    names after a dot, names of keyword arguments, numbers and other strings are hashed as they
-    stand. `indents` holds the indentation
-    of a token that begins a logical line, else -1. `defs` gets (token, first token of the body,
-    indentation) of each `def`, whose hash is `def_hash`; `names` the hash of its name.
-
-    Returns:
-        (tokens, defs).
-    """
-    used = 64
-    while used < end - begin:
-        used *= 2
-    mask = np.uint64(used - 1)
-    tokens = 0
-    num_defs = 0
-    i = begin
-    depth = 0
-    after_dot = False
-    in_signature = False
-    formatted = False  # the string that comes has holes, whose text is not looked at
-    fresh = True  # nothing of this logical line was seen yet
-    indent = 0
-    while i < end:
-        b = data[i]
-        if b == 10:
-            i += 1
-            width = 0
-            while i < end and (data[i] == 32 or data[i] == 9):
-                width = width + 1 if data[i] == 32 else (width // 8 + 1) * 8
-                i += 1
-            if depth == 0:
-                fresh = True
-                indent = width
-            elif i + 5 < end and (
-                (data[i] == 100 and data[i + 1] == 101 and data[i + 2] == 102 and data[i + 3] == 32)
-                or (data[i] == 99 and data[i + 1] == 108 and data[i + 2] == 97
-                    and data[i + 3] == 115 and data[i + 4] == 115 and data[i + 5] == 32)
-            ):  # fmt: skip
-                depth = 0  # neither word can stand inside brackets: one was never closed
-                fresh = True
-                indent = width
-                in_signature = False
-            continue
-        if b <= 32 or b == 44 or b == 92:
-            if b == 92 and i + 1 < end and (data[i + 1] == 10 or data[i + 1] == 13):
-                while i < end and data[i] != 10:
-                    i += 1
-                i += 1
-                continue
-            i += 1
-            continue
-        if b == 59:
-            if depth == 0:
-                fresh = True
-            i += 1
-            continue
-        if b == 40 or b == 41:
-            depth = depth + 1 if b == 40 else max(depth - 1, 0)
-            after_dot = False
-            i += 1
-            continue
-        if b == 35:
-            while i < end and data[i] != 10:
-                i += 1
-            continue
-        start = i
-        if b == 34 or b == 39:
-            triple = i + 2 < end and data[i + 1] == b and data[i + 2] == b
-            i = min(i + (3 if triple else 1), end)
-            text = i
-            i = min(_end_of_string(data, i, end, triple), end)
-            statement = fresh and depth == 0 and _ends_line(data, i, end)
-            after_dot = False
-            if triple or statement:
-                formatted = False
-                continue
-            h = BASIS
-            hole = 0
-            for j in range(text, max(i - 1, text)):
-                if formatted and data[j] == 123:
-                    hole += 1
-                if data[j] != 92 and hole == 0:
-                    h = (h ^ np.uint64(data[j])) * PRIME
-                if formatted and data[j] == 125:
-                    hole = max(hole - 1, 0)
-            formatted = False
-            codes[tokens] = (h * MIXER) | np.uint64(1)
-            previous[tokens] = -1
-            positions[tokens] = start - begin
-            indents[tokens] = indent if fresh else -1
-            fresh = False
-            tokens += 1
-            continue
-        indents[tokens] = indent if fresh else -1
-        positions[tokens] = start - begin
-        previous[tokens] = -1
-        if 48 <= b <= 57 or (b == 46 and i + 1 < end and 48 <= data[i + 1] <= 57 and not after_dot):
-            h, i = _number(data, i, end)
-            codes[tokens] = h | np.uint64(1)
-            fresh = False
-            tokens += 1
-            after_dot = False
-            continue
-        if _is_word(b):
-            h = BASIS
-            while i < end and _is_word(data[i]):
-                h = (h ^ np.uint64(data[i])) * PRIME
-                i += 1
-            if i < end and (data[i] == 34 or data[i] == 39) and i - start <= 2:
-                first = data[start] | 32
-                second = data[i - 1] | 32
-                known = first == 114 or first == 98 or first == 102 or first == 117
-                if known and (second == 114 or second == 98 or second == 102 or second == 117):
-                    formatted = first == 102 or second == 102
-                    continue  # a prefix of a string
-            fixed = after_dot or _place(kept, h) >= 0
-            if not fixed and depth > 0 and not in_signature:
-                j = i
-                while j < end and data[j] == 32:
-                    j += 1
-                fixed = j + 1 < end and data[j] == 61 and data[j + 1] != 61
-            codes[tokens] = h | np.uint64(1)
-            if not fixed:
-                slot = (h * MIXER >> np.uint64(20)) & mask
-                while owner[slot] == document and table[slot] != h:
-                    slot = (slot + np.uint64(1)) & mask
-                codes[tokens] = np.uint64(0)
-                following[tokens] = -1
-                if owner[slot] == document:
-                    previous[tokens] = latest[slot]
-                    following[latest[slot]] = tokens
-                owner[slot] = document
-                table[slot] = h
-                latest[slot] = tokens
-            elif h == def_hash and not after_dot:
-                in_signature = True
-                defs[num_defs, 0] = tokens
-                defs[num_defs, 1] = -1
-                defs[num_defs, 2] = indent
-                num_defs += 1
-            if num_defs and defs[num_defs - 1, 0] == tokens - 1:
-                names[num_defs - 1] = h
-            fresh = False
-            tokens += 1
-            after_dot = False
-            continue
-        if b == 91 or b == 123:
-            depth += 1
-        elif b == 93 or b == 125:
-            depth = max(depth - 1, 0)
-        codes[tokens] = (np.uint64(b) * MIXER) | np.uint64(1)
-        fresh = False
-        tokens += 1
-        after_dot = b == 46
-        i += 1
-        if b == 58 and depth == 0 and in_signature:
-            in_signature = False
-            defs[num_defs - 1, 1] = tokens
-    return tokens, num_defs
-
-
-@_jit
+@jit
 def _power(exponent):
     power = np.uint64(1)
     for _ in range(exponent):
@@ -346,14 +62,14 @@ def _power(exponent):
     return power
 
 
-@_jit
+@jit
 def _mixed(h):
     """Spreads a sum of products over all 64 bits, the low ones too."""
     h = (h ^ (h >> np.uint64(32))) * MIXER
     return h ^ (h >> np.uint64(29))
 
 
-@_jit
+@jit
 def _value(codes, previous, token, first):
     """What a token is in a span that begins at `first`: a name is the distance to its last use."""
     value = codes[token]
@@ -363,7 +79,7 @@ def _value(codes, previous, token, first):
     return value
 
 
-@_jit
+@jit
 def _span_hash(codes, previous, first, last):
     """Hashes tokens [first, last)."""
     h = BASIS
@@ -372,7 +88,7 @@ def _span_hash(codes, previous, first, last):
     return _mixed(h)
 
 
-@_jit
+@jit
 def code_grams(
     data, offsets, kept, def_hash, window, shortest_function, shortest_body, longest,
     grams, bitmap, emit_all, out,
@@ -408,7 +124,7 @@ def code_grams(
     oldest = _power(window - 1)
     found = 0
     for d in range(num_documents):
-        tokens, num_defs = _tokens(
+        tokens, num_defs = split_tokens(
             data, offsets[d], offsets[d + 1], kept, def_hash, d, codes, previous, following,
             positions, indents, defs, names, table, latest, owner,
         )  # fmt: skip
@@ -450,7 +166,7 @@ def code_grams(
     return found
 
 
-@_jit
+@jit
 def densest(starts, tokens, grams, spans, num_grams, held, at):
     """Finds, per group of hits, the stretch of tokens that holds most distinct grams.
 
@@ -478,7 +194,7 @@ def densest(starts, tokens, grams, spans, num_grams, held, at):
             count[grams[row]] = 0
 
 
-@_jit
+@jit
 def word_grams(data, offsets, window, grams, bitmap, emit_all, out):
     """Hashes every window of `window` words: letters in lower case and digits, all else is a gap.
 
@@ -498,7 +214,7 @@ def word_grams(data, offsets, window, grams, bitmap, emit_all, out):
             if b == 92 and i + 1 < end and (data[i + 1] == 110 or data[i + 1] == 116):
                 i += 2  # line ends and tabs of text inside JSON or a string
                 continue
-            if b == 95 or not _is_word(b):
+            if b == 95 or not is_word(b):
                 i += 1
                 continue
             where[words & 63] = i - offsets[d]
@@ -507,7 +223,7 @@ def word_grams(data, offsets, window, grams, bitmap, emit_all, out):
                 b = data[i]
                 if 65 <= b <= 90:
                     b = np.uint8(b + 32)
-                if b == 95 or not _is_word(b):
+                if b == 95 or not is_word(b):
                     break
                 h = (h ^ np.uint64(b)) * PRIME
                 i += 1

@@ -22,9 +22,10 @@ import yaml
 
 from tritter_assets.contracts.source import SdistOrigin
 from tritter_assets.filters import benchmark_index, window_kernels
-from tritter_assets.filters.benchmark_index import BenchmarkIndex, CommonGrams, WindowRules
+from tritter_assets.filters.benchmark_index import BenchmarkIndex, CommonGrams
 from tritter_assets.filters.benchmarks import load_items
 from tritter_assets.filters.decontamination import CODE_LANGUAGES
+from tritter_assets.filters.gram_search import WindowRules, code_rows, word_rows
 from tritter_assets.filters.kernels import ByteColumn
 from tritter_assets.sources.loader import LoaderContext
 from tritter_assets.sources.sdist import SdistLoader
@@ -131,12 +132,12 @@ def _package(
         copies = _copies(package, part, index)
         words = ByteColumn.of(part["content"].filter(~copies))
         program = ByteColumn.of(part["content"].filter(is_code & ~copies))
-        rows = benchmark_index.every_code_gram(program, index.rules)
+        rows = code_rows(program, index.rules, None)
         hashes = rows[:, 1].view(np.uint64)
         windows = rows[:, 4] == window_kernels.WINDOW
         every.append(np.unique(hashes[windows]))
         code.append(np.intersect1d(hashes, index.code.grams))
-        rows = benchmark_index.every_word_gram(words, index.rules)
+        rows = word_rows(words, index.rules, None)
         text.append(np.intersect1d(rows[:, 1].view(np.uint64), index.text.grams))
     return _low(np.concatenate(every)), _low(np.concatenate(code)), _low(np.concatenate(text))
 

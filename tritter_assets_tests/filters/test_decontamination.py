@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritter_assets.errors import ContractViolation
-from tritter_assets.filters import benchmark_index, decontamination, window_kernels
+from tritter_assets.filters import code_tokens, decontamination, gram_search, window_kernels
 from tritter_assets.filters.benchmarks import benchmark_state, load_items, read_items
 from tritter_assets.filters.contract import JudgeContext
 from tritter_assets.filters.kernels import ByteColumn
@@ -198,11 +198,11 @@ def random_function(seed: int) -> str:
 
 
 def pieces_of(source: str) -> set[tuple[int, int]]:
-    rules = benchmark_index.WindowRules(
+    rules = gram_search.WindowRules(
         code_window_tokens=1000, text_window_words=6, min_function_tokens={"default": 1},
         min_body_tokens=1, max_function_tokens=600, max_families_per_window=8, min_windows={},
     )  # fmt: skip
-    rows = benchmark_index.every_code_gram(ByteColumn.of(pl.Series([source])), rules)
+    rows = gram_search.code_rows(ByteColumn.of(pl.Series([source])), rules, None)
     outermost = (rows[:, 4] != window_kernels.NAMED) & (rows[:, 3] == 0)
     return {(int(row[1]), int(row[4])) for row in rows[outermost]}
 
@@ -303,3 +303,10 @@ def test_the_state_follows_what_is_at_hand(tmp_path, monkeypatch):
     (tmp_path / "mbpp.jsonl").write_text("{}")
     digest = hashlib.sha256(b"{}").hexdigest()
     assert benchmark_state(specs, tmp_path, tmp_path)[1] == ("mbpp", digest)
+
+
+def test_the_machine_code_on_disk_is_of_these_tokens():
+    source = Path(code_tokens.__file__).read_bytes()
+    assert hashlib.sha256(source).hexdigest()[:12] == window_kernels.CODE_TOKENS, (
+        "code_tokens.py changed: renew CODE_TOKENS in window_kernels.py"
+    )
