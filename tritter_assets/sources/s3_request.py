@@ -2,7 +2,7 @@
 
 Endpoint, addressing style and credentials are what botocore finds in the environment and
 its configuration files, so `AWS_PROFILE`, single sign-on and `AWS_ENDPOINT_URL` work as elsewhere.
-Only the signature is made here: botocore takes 0.2 ms for one, this 0.02 ms.
+Only the signature is made here: botocore takes 0.06 ms of CPU for one, this 0.01 ms.
 """
 
 from __future__ import annotations

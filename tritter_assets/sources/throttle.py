@@ -2,8 +2,8 @@
 
 Additive increase, multiplicative decrease: an answer that says "slow down" takes a quarter off the
 limit, once for all requests that were on their way together; as many good answers as the limit
-raise it by four. So one such answer in a thousand leaves about 120 on their way, one in ten about
-12. A server's Retry-After holds back every new request until it has passed.
+raise it by four. By arithmetic one such answer in a thousand leaves about 120 on their way, one in
+ten about 12. A server's Retry-After holds back every new request until it has passed.
 """
 
 from __future__ import annotations

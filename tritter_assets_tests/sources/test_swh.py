@@ -192,7 +192,7 @@ def server() -> Iterator[BlobServer]:
 def test_the_order_is_that_of_the_rows_whatever_answers_first(
     server: BlobServer, tmp_path: Path
 ) -> None:
-    server.jitter_seconds = 0.03
+    server.jitter_seconds = 0.01
     for workers in (1, 3, 16):
         assert _documents(server, tmp_path, MANY, workers=workers) == (TEXTS, {})
     assert 3 < server.most_at_once <= 16
