@@ -5,9 +5,10 @@ its git blob form or of its bytes (both are in use), then decoded by the row's `
 blob that is missing, refused, damaged or wrong is one skipped row with its reason, in the ledger; a
 store that fails or refuses altogether fails the shard, so that no run passes with silent losses.
 
-Cost per blob, network included: 0.15 ms of CPU at 11 KB, half of it unpacking. Memory: a window of rows, at most
-`BlobStore.buffer_bytes` of packed blobs and one unpacked blob. The order of documents is that of
-the rows, whatever the order of answers.
+Cost per blob, network included: 0.15 ms of CPU at 11 KB, half of it unpacking, decoding and
+mapping. Memory: a window of rows, one unpacked blob, and `BlobStore.buffer_bytes` of packed ones
+plus what a connection reads at once (256 KB each). The order of documents is that of the rows,
+whatever the order of answers.
 """
 
 from __future__ import annotations
