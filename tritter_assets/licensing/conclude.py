@@ -63,6 +63,8 @@ _DEP5_GENERAL_CONFIDENCE = 0.85
 _CONTRACT_CONFIDENCE = 0.6
 _DISPUTED_CONFIDENCE = 0.6
 _PERMISSIVE_IN_COPYLEFT_CONFIDENCE = 0.75
+_MAX_KEPT = 50_000
+"""Repositories and folders remembered; a shard of millions of repositories stays in memory."""
 _PACKAGED = frozenset({"sdist", "git", "crate"})
 """Origins without a dataset around the files."""
 
@@ -183,12 +185,16 @@ class Concluder:
         key = (repo, path.rpartition("/")[0], declared)
         cached = self._without_header.get(key)
         if cached is None:
+            if len(self._without_header) >= _MAX_KEPT:
+                self._without_header.clear()
             cached = self._without_header[key] = self._weigh(repo, path, None, declared)
         return cached
 
     def _repository(self, repo: str) -> RepositoryLicences:
         known = self._repositories.get(repo)
         if known is None:
+            if len(self._repositories) >= _MAX_KEPT:
+                self._repositories.clear()
             known = RepositoryLicences(self._evidence.get(repo), self._policy)
             self._repositories[repo] = known
         return known
