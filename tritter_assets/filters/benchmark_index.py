@@ -208,8 +208,8 @@ def _gram_index(
     )
     table = table.join(parts.select(*key, "part"), on=key)
     grams = np.unique(table["hash"].to_numpy()).astype(np.uint64)
-    bitmap = np.zeros(1 << 21, np.uint8)
-    bits = grams & np.uint64(0xFFFFFF)
+    bitmap = np.zeros(1 << 18, np.uint8)
+    bits = grams & np.uint64(0x1FFFFF)
     np.bitwise_or.at(
         bitmap,
         (bits >> np.uint64(3)).astype(np.int64),

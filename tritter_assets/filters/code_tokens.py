@@ -19,6 +19,8 @@ BASIS = np.uint64(0xCBF29CE484222325)
 MIXER = np.uint64(0x9E3779B97F4A7C15)
 """FNV-1a's prime and basis, and the golden ratio that spreads bits."""
 
+_KEPT_BITS = np.uint64(0xFFFF)
+
 jit = numba.njit(cache=True, nogil=True)
 """Compiles on first use, keeps the machine code beside this package, releases the lock."""
 
@@ -37,17 +39,24 @@ def place_of(values, wanted):
     return low if low < values.shape[0] and values[low] == wanted else -1
 
 
-@jit
-def is_word(b):
-    """Letters, digits, the underscore and every byte of what is not ASCII."""
-    return (97 <= (b | 32) <= 122) or b == 95 or b >= 128 or (48 <= b <= 57)
+def _word_bytes():
+    table = np.zeros(256, np.bool_)
+    table[128:] = True  # every byte of what is not ASCII
+    for char in "abcdefghijklmnopqrstuvwxyz":
+        table[[ord(char), ord(char.upper())]] = True
+    table[[ord(char) for char in "0123456789_"]] = True
+    return table
+
+
+WORD = _word_bytes()
+"""Byte -> whether it belongs to a name or a number."""
 
 
 @jit
 def _number(data, i, end):
     """Reads a number, however it is spelt (1_000, 1., 1e3, 0xff), and returns (hash, its end)."""
     base = np.uint64(10)
-    if data[i] == 48 and i + 2 < end and is_word(data[i + 2]):
+    if data[i] == 48 and i + 2 < end and WORD[data[i + 2]]:
         mark = data[i + 1] | 32
         if mark == 120:
             base = np.uint64(16)
@@ -96,7 +105,7 @@ def _number(data, i, end):
             exponent += sign * power
             whole = False
             continue
-        elif is_word(b):
+        elif WORD[b]:
             other = (other ^ np.uint64(b)) * PRIME
             i += 1
             continue
@@ -146,15 +155,25 @@ def _ends_line(data, i, end):
 
 
 @jit
+def kept_table(kept):
+    """Returns the low bits of hashes -> whether one of `kept` has them; spares most searches."""
+    table = np.zeros(np.int64(_KEPT_BITS) + 1, np.bool_)
+    for h in kept:
+        table[h & _KEPT_BITS] = True
+    return table
+
+
+@jit
 def split_tokens(
-    data, begin, end, kept, def_hash, document, codes, previous, following, positions,
+    data, begin, end, kept, maybe_kept, def_hash, document, codes, previous, following, positions,
     indents, defs, names, table, latest, owner,
 ):  # fmt: skip
     """Splits one document into tokens that renaming and reformatting leave alone.
 
     White space, comments, triple-quoted strings, strings that are statements, brackets `()`,
     commas, semicolons and backslashes are no tokens. A name is 0 in `codes` and has in `previous`
-    the token of its last use, in `following` that of its next; keywords and builtins (`kept`),
+    the token of its last use, in `following` that of its next; keywords and builtins (`kept`,
+    and `kept_table` of them),
     names after a dot, names of keyword arguments, numbers and other strings are hashed as they
     stand. `indents` holds the indentation
     of a token that begins a logical line, else -1. `defs` gets (token, first token of the body,
@@ -257,9 +276,9 @@ def split_tokens(
             tokens += 1
             after_dot = False
             continue
-        if is_word(b):
+        if WORD[b]:
             h = BASIS
-            while i < end and is_word(data[i]):
+            while i < end and WORD[data[i]]:
                 h = (h ^ np.uint64(data[i])) * PRIME
                 i += 1
             if i < end and (data[i] == 34 or data[i] == 39) and i - start <= 2:
@@ -269,7 +288,7 @@ def split_tokens(
                 if known and (second == 114 or second == 98 or second == 102 or second == 117):
                     formatted = first == 102 or second == 102
                     continue  # a prefix of a string
-            fixed = after_dot or place_of(kept, h) >= 0
+            fixed = after_dot or (maybe_kept[h & _KEPT_BITS] and place_of(kept, h) >= 0)
             if not fixed and depth > 0 and not in_signature:
                 j = i
                 while j < end and data[j] == 32:

@@ -51,7 +51,7 @@ class Wanted(Protocol):
 
     @property
     def bitmap(self) -> Bits:
-        """2^24 bits, set by the low bits of the grams."""
+        """2^21 bits, set by the low bits of the grams."""
         ...
 
 

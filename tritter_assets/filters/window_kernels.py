@@ -15,13 +15,14 @@ from tritter_assets.filters.code_tokens import (
     BASIS,
     MIXER,
     PRIME,
-    is_word,
+    WORD,
     jit,
+    kept_table,
     place_of,
     split_tokens,
 )
 
-CODE_TOKENS = "06ef1090ad69"
+CODE_TOKENS = "96a66a1b835f"
 """Of the file `code_tokens.py`: its loops are compiled into those of this file."""
 
 WINDOW, FUNCTION, BODY, NAMED = 0, 1, 2, 3
@@ -30,8 +31,19 @@ WINDOW, FUNCTION, BODY, NAMED = 0, 1, 2, 3
 FUNCTION_SEED = np.uint64(0x2545F4914F6CDD1D)
 BODY_SEED = np.uint64(0xD6E8FEB86659FD93)
 NAMED_SEED = np.uint64(0xA0761D6478BD642F)
+
+
+def _letters():
+    table = np.where(WORD, np.arange(256), 0).astype(np.uint8)
+    table[ord("A") : ord("Z") + 1] += 32
+    table[ord("_")] = 0
+    return table
+
+
+LETTER = _letters()
+"""Byte -> lower-case letter or digit, 0 for a gap between words."""
 _U2 = np.uint64(2)
-_LOW_BITS = np.uint64(0xFFFFFF)
+_LOW_BITS = np.uint64(0x1FFFFF)
 
 
 @jit
@@ -97,7 +109,7 @@ def code_grams(
 
     Names are written as distances (the parameterised matching of Baker, 1993). A function runs to
     the first logical line that is indented no deeper than its `def`; one of more than `longest`
-    tokens is left out. `grams` are the sorted hashes that are looked for, `bitmap` 2^24 bits of
+    tokens is left out. `grams` are the sorted hashes that are looked for, `bitmap` 2^21 bits of
     them that rule most out. A row of `out` is document, index of the gram (with `emit_all` the
     hash itself), byte offset, number of the first token, kind.
 
@@ -121,12 +133,13 @@ def code_grams(
     table = np.zeros(size, np.uint64)
     latest = np.zeros(size, np.int32)
     owner = np.full(size, -1, np.int32)
+    maybe_kept = kept_table(kept)
     oldest = _power(window - 1)
     found = 0
     for d in range(num_documents):
         tokens, num_defs = split_tokens(
-            data, offsets[d], offsets[d + 1], kept, def_hash, d, codes, previous, following,
-            positions, indents, defs, names, table, latest, owner,
+            data, offsets[d], offsets[d + 1], kept, maybe_kept, def_hash, d, codes, previous,
+            following, positions, indents, defs, names, table, latest, owner,
         )  # fmt: skip
         rolled = np.uint64(0)
         for last in range(tokens):
@@ -214,16 +227,14 @@ def word_grams(data, offsets, window, grams, bitmap, emit_all, out):
             if b == 92 and i + 1 < end and (data[i + 1] == 110 or data[i + 1] == 116):
                 i += 2  # line ends and tabs of text inside JSON or a string
                 continue
-            if b == 95 or not is_word(b):
+            if LETTER[b] == 0:
                 i += 1
                 continue
             where[words & 63] = i - offsets[d]
             h = BASIS
             while i < end:
-                b = data[i]
-                if 65 <= b <= 90:
-                    b = np.uint8(b + 32)
-                if b == 95 or not is_word(b):
+                b = LETTER[data[i]]
+                if b == 0:
                     break
                 h = (h ^ np.uint64(b)) * PRIME
                 i += 1
