@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tritter_assets.contracts.catalog import Catalog
+from tritter_assets.commands.terminal import catalog_of, print_table, write_json
+
+HELP = "show each source: licence, pin, claim and finding"
 
 _SHOWN = (
     "contract", "loader", "pinned", "tier", "status", "content", "wrapper", "access_terms",
@@ -23,12 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="CONTRACT", help="all that is known of one")
 
 
-def run(arguments: argparse.Namespace, catalog: Catalog, print_table: Callable[..., None]) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Prints the table, or one contract of it."""
     from tritter_assets.contracts.coverage import load_coverage, source_rows
     from tritter_assets.contracts.fields import did_you_mean
     from tritter_assets.errors import ContractViolation
 
+    catalog = catalog_of(arguments)
     table = catalog.root / "coverage.yaml"
     rows = list(source_rows(catalog, load_coverage(table) if table.is_file() else ()))
     if arguments.source:
@@ -37,17 +36,16 @@ def run(arguments: argparse.Namespace, catalog: Catalog, print_table: Callable[.
             fix = did_you_mean(arguments.source, catalog.sources)
             raise ContractViolation(f"no contract is named {arguments.source!r}: {fix}")
     if arguments.json:
-        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
-        return 0
+        return write_json(rows)
     if arguments.source:
         for name, value in rows[0].items():
-            sys.stdout.write(f"{name.replace('_', ' ')}: {_plain(value)}\n")
+            print(f"{name.replace('_', ' ')}: {_plain(value)}")
         return 0
     print_table([{name: _plain(row[name]) for name in _SHOWN} for row in rows], limit=None)
     counts = Counter(row["status"] for row in rows)
     unpinned = sum(not row["pinned"] for row in rows)
     said = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    sys.stdout.write(f"{len(rows)} contracts: {said}; {unpinned} not pinned\n")
+    print(f"{len(rows)} contracts: {said}; {unpinned} not pinned")
     return 0
 
 

@@ -1,19 +1,17 @@
-"""The command `tritter pin`: what upstream says today beside what the contracts pin."""
+"""`tritter pin`: what upstream says today beside what the contracts pin."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tritter_assets.commands.terminal import FAILED, print_table, settings_of, write_json
+
 if TYPE_CHECKING:
-    from tritter_assets.settings import Settings
     from tritter_assets.sources.pin import Pin
 
-FAILED = 1
+HELP = "show what upstream says today, and pin it in the contract"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace, settings: Settings, print_table: Callable[..., None]) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Runs the command; exit status 1 when a pin was refused or failed."""
     from tritter_assets.sources.pin import pin_sources, stopped
 
+    settings = settings_of(arguments)
     found = pin_sources(
         settings.catalog(),
         settings.lake(),
@@ -47,13 +46,13 @@ def run(arguments: argparse.Namespace, settings: Settings, print_table: Callable
         accept=arguments.accept,
     )
     if arguments.json:
-        sys.stdout.write(json.dumps([asdict(pin) for pin in found], indent=2) + "\n")
+        write_json([asdict(pin) for pin in found])
     else:
         print_table([_row(pin) for pin in found], limit=None)
         if not found:
             profile = settings.profile_name
-            sys.stdout.write(f"profile {profile!r} has no Hub source: name the sources to pin\n")
-        sys.stdout.write("".join(_text(pin) for pin in found))
+            print(f"profile {profile!r} has no Hub source: name the sources to pin")
+        print("".join(_text(pin) for pin in found), end="")
     return FAILED if stopped(found) else 0
 
 

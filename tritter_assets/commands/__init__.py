@@ -1,0 +1,1 @@
+"""Commands of `tritter`, one module a verb: `HELP`, `add_arguments` and `run`."""
