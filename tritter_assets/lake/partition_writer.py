@@ -18,6 +18,10 @@ from tritter_assets.errors import ContractViolation
 ROW_GROUP_BYTES = 32 << 20
 """Uncompressed bytes gathered before a row group is written: the writer's memory bound."""
 
+_PAGE_ROWS = 256
+"""Rows encoded before a page may end. With 1,024 documents a page is 13 MB, leaves the processor's
+cache, and writing took 0.2 s of CPU more for 260 MB of code."""
+
 FILE_BYTES = 256 << 20
 """Compressed bytes after which a new data file is begun."""
 
@@ -83,14 +87,18 @@ class PartitionWriter:
             if self._folder:
                 self._filesystem.create_dir(self._folder, recursive=True)
             self._sink = self._filesystem.open_output_stream(self._path)
-            # Least and greatest of texts prune nothing and cost a tenth of the writing.
+            # Least and greatest of texts prune nothing and cost a tenth of the writing; a
+            # dictionary of values that are all different is given up after its first megabyte.
             small = [f.name for f in self._stored if not _is_large(f.type)]
+            repeating = [leaf for f in self._stored if _repeats(f) for leaf in _leaves(f)]
             self._writer = pq.ParquetWriter(
                 self._sink,
                 self._stored,
                 compression="zstd",
                 compression_level=3,
                 write_statistics=small,  # pyright: ignore[reportArgumentType]
+                use_dictionary=repeating,  # pyright: ignore[reportArgumentType]
+                write_batch_size=_PAGE_ROWS,
             )
         self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
         self._file_rows += rows.num_rows
@@ -141,3 +149,20 @@ class PartitionWriter:
 
 def _is_large(kind: pa.DataType) -> bool:
     return pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+
+
+def _repeats(field: pa.Field) -> bool:
+    return not _is_large(field.type) and field.name not in _ALL_DIFFERENT
+
+
+_ALL_DIFFERENT = ("id", "content_sha256", "path")
+
+
+def _leaves(field: pa.Field, above: str = "") -> list[str]:
+    """Paths of the Parquet columns of a field."""
+    path, kind = f"{above}{field.name}", field.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _leaves(pa.field("element", kind.value_type), f"{path}.list.")
+    if pa.types.is_struct(kind):
+        return [leaf for inner in kind for leaf in _leaves(inner, f"{path}.")]
+    return [path]

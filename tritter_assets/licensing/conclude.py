@@ -64,7 +64,7 @@ _CONTRACT_CONFIDENCE = 0.6
 _DISPUTED_CONFIDENCE = 0.6
 _PERMISSIVE_IN_COPYLEFT_CONFIDENCE = 0.75
 _MAX_KEPT = 50_000
-"""Repositories and folders remembered; a shard of millions of repositories stays in memory."""
+"""Repositories and conclusions remembered, so that millions of repositories stay in memory."""
 _PACKAGED = frozenset({"sdist", "git", "crate"})
 """Origins without a dataset around the files."""
 
@@ -97,6 +97,11 @@ class Conclusion:
     attribution: str | None
 
 
+_Grounds = tuple[str, str, str | None, HeaderFinding | None]
+"""What a conclusion rests on: repository and folder where they have evidence, the row's own column,
+its header."""
+
+
 def code_version(policy: Policy) -> str:
     """Returns what changes whenever a conclusion can change."""
     versions = (detect.STAGE_VERSION, header.STAGE_VERSION, policy.conclusion_digest)
@@ -120,7 +125,8 @@ class Concluder:
         self._contract = contract
         self._evidence = evidence
         self._repositories: dict[str, RepositoryLicences] = {}
-        self._without_header: dict[tuple[str, str, str | None], Conclusion] = {}
+        self._silent = RepositoryLicences(None, policy)
+        self._known: dict[_Grounds, Conclusion] = {}
         self._claimed = normalize(contract.licence.content, policy)
 
     def conclude(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -134,15 +140,19 @@ class Concluder:
         """
         tops = frame["content"].str.slice(0, HEADER_CHARACTERS)
         spoken = tops.str.contains(header.TRIGGER_PATTERN)
+        found: list[HeaderFinding | None] = [None] * frame.height
+        # Only the heads that may say something become Python texts.
+        for row, top in zip(spoken.arg_true(), tops.filter(spoken), strict=True):
+            found[row] = scan_header(top)
         declared = (
             frame["license_declared"].cast(pl.String).to_list()
             if "license_declared" in frame.columns
             else [None] * frame.height
         )
         conclusions = [
-            self._conclude_row(repo, path, top if speaks else None, says)
-            for repo, path, top, speaks, says in zip(
-                frame["repo"], frame["path"], tops, spoken, declared, strict=True
+            self._conclude_row(*row)
+            for row in zip(
+                frame["repo"].to_list(), frame["path"].to_list(), found, declared, strict=True
             )
         ]
         licence = self._contract.licence
@@ -174,28 +184,28 @@ class Concluder:
         return ours.alias("generator")
 
     def _conclude_row(
-        self, repo: str, path: str, top: str | None, declared: str | None
+        self, repo: str, path: str, top: HeaderFinding | None, declared: str | None
     ) -> Conclusion:
-        found = scan_header(top) if top is not None else None
-        if found is not None:
-            return self._weigh(repo, path, found, declared)
-        repository = self._repository(repo)
-        if repository.dep5(path) is not None:  # per file, so not cached by folder
-            return self._weigh(repo, path, None, declared)
-        key = (repo, path.rpartition("/")[0], declared)
-        cached = self._without_header.get(key)
-        if cached is None:
-            if len(self._without_header) >= _MAX_KEPT:
-                self._without_header.clear()
-            cached = self._without_header[key] = self._weigh(repo, path, None, declared)
-        return cached
+        if repo not in self._evidence:
+            repo = path = ""  # one that says nothing is like any other
+        elif self._repository(repo).dep5(path) is not None:  # per file, so not kept by folder
+            return self._weigh(repo, path, top, declared)
+        grounds = (repo, path.rpartition("/")[0], declared, top)
+        known = self._known.get(grounds)
+        if known is None:
+            if len(self._known) >= _MAX_KEPT:
+                self._known.clear()
+            known = self._known[grounds] = self._weigh(repo, path, top, declared)
+        return known
 
     def _repository(self, repo: str) -> RepositoryLicences:
+        if repo not in self._evidence:
+            return self._silent
         known = self._repositories.get(repo)
         if known is None:
             if len(self._repositories) >= _MAX_KEPT:
                 self._repositories.clear()
-            known = RepositoryLicences(self._evidence.get(repo), self._policy)
+            known = RepositoryLicences(self._evidence[repo], self._policy)
             self._repositories[repo] = known
         return known
 
@@ -350,8 +360,11 @@ def _family(spdx: str) -> str:
     return _FAMILIES.get(first, first)
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _to_json(statements: list[Statement]) -> str:
-    return json.dumps(
+    return _encode(
         [
             {
                 "method": str(s.method),
@@ -360,6 +373,5 @@ def _to_json(statements: list[Statement]) -> str:
                 "confidence": round(s.confidence, 4),
             }
             for s in statements
-        ],
-        separators=(",", ":"),
+        ]
     )

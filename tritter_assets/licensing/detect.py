@@ -248,24 +248,30 @@ class TemplateIndex:
     """The templates as sorted arrays of 3-grams: about 12 MB, built once."""
 
     def __init__(self, templates: dict[str, str]) -> None:
-        self._vocabulary: dict[str, int] = {}
+        self._templates = templates
+        self._guards: dict[str, set[str]] = {}
         self._ids: list[str] = []
         self._sizes: list[int] = []
         self._own: list[Any] = []
         self._counts: list[Any] = []
-        self._templates = templates
-        self._guards: dict[str, set[str]] = {}
-        for spdx, text in templates.items():
-            for variant in _variants(text):
-                grams = self._pack(
-                    [self._vocabulary.setdefault(w, len(self._vocabulary) + 1) for w in variant]
-                )
-                if len(grams) >= 12:  # shorter texts ("Fair", "any-OSI") match anything
-                    self._ids.append(spdx)
-                    self._sizes.append(len(grams))
-                    own, counts = np.unique(grams, return_counts=True)
-                    self._own.append(own)
-                    self._counts.append(counts)
+        variants = [(spdx, words) for spdx, text in templates.items() for words in _variants(text)]
+        # A variant is followed by a gap, so that all grams can be packed at once.
+        stream = [word for _, words in variants for word in (*words, "")]
+        distinct = dict.fromkeys(stream)
+        del distinct[""]
+        self._vocabulary = dict(zip(distinct, range(1, len(distinct) + 1), strict=True))
+        numbers = {"": 0, **self._vocabulary}
+        packed = self._pack(list(map(numbers.__getitem__, stream)))
+        start = 0
+        for spdx, words in variants:
+            grams = packed[start : start + max(0, len(words) - _GRAM + 1)]
+            start += len(words) + 1
+            if len(grams) >= 12:  # shorter texts ("Fair", "any-OSI") match anything
+                self._ids.append(spdx)
+                self._sizes.append(len(grams))
+                own, counts = np.unique(grams, return_counts=True)
+                self._own.append(own)
+                self._counts.append(counts)
         owners = np.repeat(np.arange(len(self._own), dtype=np.int32), [len(o) for o in self._own])
         everything = np.concatenate(self._own)
         order = np.argsort(everything, kind="stable")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tritter_assets.licensing.detect import identify_text
@@ -23,6 +24,9 @@ from tritter_assets.record import NOASSERTION, LicenseMethod
 STAGE_VERSION = "1"
 
 HEADER_CHARACTERS = 4096
+
+_BLOCKS_KEPT = 2048
+"""Headers remembered: files of one repository stand together and repeat theirs. Under 10 MB."""
 
 TRIGGER_PATTERN = r"(?i)icense|icence|opyright|spdx-|public domain|ermission|edistribution|gpl"
 """A text without any of these in its first 4 KiB has no header notice (RE2 and re syntax)."""
@@ -70,6 +74,7 @@ _COPYRIGHT = re.compile(
     r"license|protect|interest|in\b|is\b))[^\n]{3,300})",
     re.M | re.I,
 )
+_COPYRIGHT_MARKS = ("copyr", "(c)", "\u00a9")
 _MARKS = re.compile(r"[ \t]*(?:\*/|-->|\"\"\"|'''|\\n|\*\)|[*#/|-]+)?[ \t]*$")
 _HOLDER = re.compile(r"(?:19|20)\d\d|\bby\b|\(c\)|\u00a9|SPDX-File|^copyright:?\s+[A-Z\"']", re.I)
 
@@ -102,14 +107,14 @@ def scan_header(text: str) -> HeaderFinding | None:
         return None
     header = _HEADER.match(top)
     block = header.group() if header else ""
-    lines = copyright_lines(block)
+    lines = _block_lines(block) if block else ()
     tag = _read_tags(top)
     if tag is not None:
         expression, line, value = tag
         return HeaderFinding(
             expression, LicenseMethod.SPDX_HEADER, f"line {line}", 0.99, lines, value
         )
-    name = _DUNDER.search(top)
+    name = _DUNDER.search(top) if "__license__" in top else None
     label = name.group(1) if name else ""
     found = _read_block(block, label) if block or label else None
     if found is not None and found[0] == NOASSERTION and not (lines or _ABOUT.search(block)):
@@ -126,10 +131,7 @@ def scan_header(text: str) -> HeaderFinding | None:
 def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
     """Returns the copyright lines of a text, comment signs taken off, each once, in order."""
     found: dict[str, None] = {}
-    low = text.lower()
-    if not ("copyr" in low or "(c)" in low or "\u00a9" in low):
-        return ()
-    for match in _COPYRIGHT.finditer(text):
+    for match in _copyright_matches(text):
         line = _MARKS.sub("", " ".join(match["line"].split()))
         line = line.removeprefix("SPDX-FileCopyrightText:").strip()
         if _HOLDER.search(match["line"]) and len(line) > 6 and not _is_placeholder(line):
@@ -139,6 +141,25 @@ def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _copyright_matches(text: str) -> Iterator[re.Match[str]]:
+    """Matches of `_COPYRIGHT`, which can only stand in lines that hold one of its marks."""
+    low = text.lower()
+    if len(low) != len(text):  # places in the one are not those in the other
+        yield from _COPYRIGHT.finditer(text)
+        return
+    starts: set[int] = set()
+    for mark in _COPYRIGHT_MARKS:
+        at = low.find(mark)
+        while at >= 0:
+            starts.add(low.rfind("\n", 0, at) + 1)
+            end = low.find("\n", at)
+            at = low.find(mark, end) if end >= 0 else -1
+    for start in sorted(starts):
+        match = _COPYRIGHT.match(text, start)
+        if match:
+            yield match
+
+
 def _is_placeholder(line: str) -> bool:
     """Whether a line is the model that licence texts show: "Copyright (c) [yyyy] [name]"."""
     low = line.lower()
@@ -146,9 +167,20 @@ def _is_placeholder(line: str) -> bool:
 
 
 def _read_tags(top: str) -> tuple[str, int, str] | None:
-    # A line-by-line pattern costs 75 us; only files that hold the tag pay for it. Without its S,
-    # which the pattern also finds as the long s of old print.
-    matches = list(_TAG.finditer(top)) if "pdx-" in top.lower() else []
+    # A line-by-line pattern costs 75 us for a header: it looks from the line above the first tag
+    # (`rem` may stand there) to the end of the last one's. Without its S, which the pattern also
+    # finds as the long s of old print.
+    low = top.lower()
+    first = low.find("pdx-")
+    if first < 0:
+        return None
+    if len(low) == len(top):
+        above = len(top[: top.rfind("\n", 0, first) + 1].rstrip())
+        end = top.find("\n", low.rfind("pdx-"))
+        start = top.rfind("\n", 0, above) + 1
+        matches = list(_TAG.finditer(top, start, end if end >= 0 else len(top)))
+    else:
+        matches = list(_TAG.finditer(top))
     if not matches:
         return None
     tags = [_TAG_TAIL.sub("", match["tag"]).strip() for match in matches]
@@ -157,6 +189,12 @@ def _read_tags(top: str) -> tuple[str, int, str] | None:
     return expression, line, " / ".join(dict.fromkeys(tags))[:120]
 
 
+@functools.lru_cache(maxsize=_BLOCKS_KEPT)
+def _block_lines(block: str) -> tuple[str, ...]:
+    return copyright_lines(block)
+
+
+@functools.lru_cache(maxsize=_BLOCKS_KEPT)
 def _read_block(block: str, dunder: str) -> tuple[str, float, str] | None:
     label = _LABEL.search(block)
     names = dunder or (label["name"] if label else "")
