@@ -112,6 +112,7 @@ class Reason(StrEnum):
     PERSON_NAME = "person_name"
     # 11 secrets
     SECRET = "secret"
+    SECRET_CANDIDATE = "secret_candidate"
     # 12 malware
     MALWARE_RULE = "malware_rule"
     # 13 opt-out

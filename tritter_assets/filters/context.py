@@ -12,7 +12,7 @@ import polars as pl
 from tritter_assets.contracts.policy_model import Policy
 from tritter_assets.contracts.profile import Profile
 from tritter_assets.contracts.source import SourceContract
-from tritter_assets.filters import decontamination, malware
+from tritter_assets.filters import decontamination, malware, secret_formats
 from tritter_assets.filters.benchmarks import benchmark_state
 from tritter_assets.filters.contract import Admit, JudgeContext
 from tritter_assets.filters.thresholds import FilterSettings
@@ -72,6 +72,7 @@ def make_context(
         removals=requests,
         opt_out={kind: list(values) for kind, values in policy.opt_out.items()},
         malware_rules=malware_rules_of(settings, folder),
+        secret_formats=secret_formats_of(folder),
     )
     index = load_benchmarks(policy, profile, project, cache or project / ".tritter" / "cache")
     return replace(context, benchmarks=index)
@@ -121,6 +122,12 @@ def policy_folder_of(contract: SourceContract | None) -> Path:
     if contract is not None and contract.file.parent.name == "sources":
         return contract.file.absolute().parent.parent / "policy"
     return Path(__file__).parent.parent.parent / "data_contracts" / "policy"
+
+
+def secret_formats_of(policy_folder: Path) -> Path | None:
+    """Returns the file of vendors' token forms, where the policy has one."""
+    path = policy_folder / secret_formats.FILE_NAME
+    return path if path.is_file() else None
 
 
 def malware_rules_of(settings: FilterSettings, policy_folder: Path) -> tuple[Path, ...]:

@@ -46,6 +46,8 @@ class JudgeContext:
     benchmarks: BenchmarkIndex | None = None
     malware_rules: tuple[Path, ...] = ()
     """YARA files, sorted."""
+    secret_formats: Path | None = None
+    """`policy/secret_formats.yaml`; None looks for no vendor's form."""
 
     @cached_property
     def all_removals(self) -> pl.DataFrame:

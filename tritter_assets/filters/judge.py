@@ -45,6 +45,7 @@ from tritter_assets.filters.context import (
     make_context,
     malware_rules_of,
     policy_folder_of,
+    secret_formats_of,
 )
 from tritter_assets.filters.contract import (
     DOCUMENT_COLUMNS,
@@ -385,11 +386,14 @@ def _bounded(frame: pl.DataFrame) -> list[pl.DataFrame]:
 def code_version(contract: SourceContract | None, policy: Policy, profile: Profile) -> str:
     """Returns the version of the whole pass for a source: every literal that changes a verdict."""
     settings = FilterSettings(policy.filters, profile.filters)
-    rules = malware_rules_of(settings, policy_folder_of(contract))
+    folder = policy_folder_of(contract)
+    rules = malware_rules_of(settings, folder)
+    formats = secret_formats_of(folder)
     digest = fingerprint_of(
         [(definition.stage.value, definition.version) for definition in STAGES],
         settings.digest,
         [(path.name, path.read_text("utf-8")) for path in rules],
+        formats.read_text("utf-8") if formats else "",
         policy.opt_out,
         policy.admission_digest,
         profile.use_profile,

@@ -1,60 +1,68 @@
-"""Stage 11: credentials, by detect-secrets' own plugins and filters.
+"""Stage 11: credentials: what detect-secrets' default scan finds, and tokens of vendors' forms.
 
-Each plugin's expression, with its look-arounds taken away, is compiled by Rust and run over every
-line; only lines that it lets through meet the plugin itself. An expression without look-arounds
-matches wherever the original does, so nothing the plugins would find is lost. Lines over 4096
-characters are searched in overlapping pieces (detect-secrets' own expressions are quadratic there).
+Detection (`secret_plugins`, `secret_formats`) knows no policy: it finds all that detect-secrets
+finds, with its 27 plugins. This file says what becomes of it, plugin by plugin: `redact`, `report`
+(one row a document, no span: digests and addresses of machines, which code is full of) or `ignore`.
 
-Output: one `redact` verdict per document with the spans of every secret; the evidence is the
-plugin, the line and a short hash, never the secret. A private key is redacted to its END line.
-Blind spot: detect-secrets' transformers of unquoted INI and YAML values are not run.
-"""
+Output, at most one row of each a document:
+
+| action | reason | spans | score |
+|---|---|---|---|
+| redact | secret | every place of every secret | 1 a checksum or structure fits, 0.8 a vendor's form, 0.5 a telling name or random text |
+| keep | secret_candidate | none | 0.2 |
+
+The evidence is the plugin, the line and a short hash, never the secret. A private key is redacted
+to its END line. Cost: 75 MB of code per CPU second. Blind spot: a credential without a form, a
+telling name or randomness.
+"""  # noqa: E501
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import polars as pl
 
 from tritter_assets.errors import ContractViolation
 from tritter_assets.filters.contract import JudgeContext, StageDefinition
-from tritter_assets.filters.lines import Line, possible_lines
+from tritter_assets.filters.secret_formats import (
+    NO_FORMATS,
+    SecretFormats,
+    is_private_key,
+    load_formats,
+)
+from tritter_assets.filters.secret_lines import DETECTORS, FORMATS
+from tritter_assets.filters.secret_plugins import Finding, detect, plugins
 from tritter_assets.verdict import Action, Reason, Span, Stage, Verdict
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: INI and YAML values, vendors' forms, candidates that are reported only."""
 
-_KEYWORDS = (
-    r"(?i:(?:api|auth|service|account|db|database|priv|private|client)_?key"
-    r"|(?:db|database|key)_?pass|password|passwd|pwd|secret|contrase[\x{f1}n]a)"
-)
-_POSSIBLE = {
-    # Every alternative of the detector needs an assignment, a bracket or a quote after or before.
-    "KeywordDetector": _KEYWORDS + r"[^\n]*[=:(\"'`]|[\"'`][^\n]*" + _KEYWORDS,
-    # Shannon entropy of n characters is at most log2(n): over 4.5 needs 23, over 3.0 needs 9.
-    "Base64HighEntropyString": r"""["'][A-Za-z0-9+/\\\-_=]{23,}["']""",
-    "HexHighEntropyString": r"""["'][0-9a-fA-F]{9,}["']""",
-}
-_LOOKAROUND = re.compile(r"\(\?<?[=!](?:[^()\\\[\]]|\\.|\[(?:[^\]\\]|\\.)*\]|\([^()]*\))*\)")
 _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}-----")
 _LONGEST_KEY_CHARS = 16_384
+_FOLDED_CHARS = 4096
+"""How far from its line a value of INI or YAML is looked for."""
 
 _WHOLE_MATCH = frozenset({"GitHubTokenDetector", "GitLabTokenDetector"})
 """Plugins whose expression captures only a prefix of the token, which is then all that
 detect-secrets reports (`ghp`); here the whole match is the secret."""
 
+_UNSPECIFIC = frozenset(
+    {"KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"}
+)
+_SHOWN = 5
+_PLUGIN_ACTIONS = ("redact", "report", "ignore")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecretsConfig:
-    """Plugins and their limits."""
+    """What becomes of what is found."""
 
-    plugins: tuple[str, ...]
-    """Class names of detect-secrets plugins."""
+    plugins: Mapping[str, str]
+    """Class name of a detect-secrets plugin, or `formats` -> redact, report or ignore."""
     limits: Mapping[str, float]
     """Plugin -> entropy limit; not below detect-secrets' default (base64 4.5, hex 3.0)."""
     min_secret_chars: int
@@ -64,157 +72,195 @@ class SecretsConfig:
     """Expression; a keyword's value that matches it whole is an example, not a credential."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One stretch of a document that is to be redacted."""
+
+    name: str
+    line: int
+    secret: str
+    score: float
+
+
 def judge_secrets(
     frame: pl.DataFrame, config: SecretsConfig, context: JudgeContext
 ) -> list[Verdict]:
-    """Marks credentials for redaction."""
-    del context
-    plugins = _plugins(config.plugins, tuple(sorted(config.limits.items())))
-    paths = frame["path"].to_list()
+    """Marks credentials for redaction and counts what may be one."""
+    _check(config)
+    formats = load_formats(context.secret_formats) if context.secret_formats else NO_FORMATS
+    if config.plugins.get(FORMATS, "ignore") == "ignore":
+        formats = NO_FORMATS
     contents = frame["content"]
-    found: dict[int, dict[tuple[int, int], tuple[str, int, str]]] = defaultdict(dict)
-    for line in possible_lines(contents, _possible(config.plugins)):
-        for name, secret in _secrets_of(line, paths[line.row], plugins, config):
-            for start, end in _places(line, secret, name, contents[line.row]):
-                found[line.row].setdefault((start, end), (name, line.number, secret))
+    detection = detect(
+        contents,
+        [path or "" for path in frame["path"].to_list()],
+        limits=tuple(sorted(config.limits.items())),
+        prefixes=formats.prefixes,
+    )
+    rows: dict[int, _Row] = {}
+    for row, findings in detection.findings.items():
+        judged = rows[row] = _Row(contents[row], config, formats)
+        for finding in findings:
+            judged.take_finding(finding)
+    for row, number, start, end in detection.format_lines:
+        judged = rows.get(row) or rows.setdefault(row, _Row(contents[row], config, formats))
+        judged.take_tokens(number, start, end)
     ids = frame["id"].to_list()
     verdicts: list[Verdict] = []
-    for row, places in sorted(found.items()):
-        shown = [
-            f"{name} line {number} sha256:{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
-            for _, (name, number, secret) in sorted(places.items())[:5]
-        ]
-        verdicts.append(
-            Verdict(
-                ids[row],
-                Stage.SECRETS,
-                Action.REDACT,
-                Reason.SECRET,
-                float(len(places)),
-                "; ".join(shown),
-                tuple(Span(start, end, config.replacement) for start, end in sorted(places)),
-            )
-        )
+    for row, judged in sorted(rows.items()):
+        if judged.places:
+            verdicts.append(_redaction(ids[row], judged.places, config.replacement))
+        if judged.candidates:
+            verdicts.append(_candidate(ids[row], judged.candidates))
     return verdicts
 
 
-def _secrets_of(
-    line: Line, path: str, plugins: Mapping[str, Any], config: SecretsConfig
-) -> Iterator[tuple[str, str]]:
-    """Yields (plugin, secret), filtered as detect-secrets' default settings filter."""
-    from detect_secrets.filters import allowlist, heuristic
-    from detect_secrets.util.code_snippet import CodeSnippet
+class _Row:
+    """What is gathered of one document."""
 
-    if heuristic.is_non_text_file(path) or heuristic.is_lock_file(path):
-        return
-    if heuristic.is_swagger_file(path):
-        return
-    text = line.text.rstrip()
-    # 69 % of detect-secrets' time is this test without the look for the word first.
-    if "pragma" in text or "pragma" in line.previous:
-        snippet = CodeSnippet([line.previous, text], line.number - 1, 1)
-        if allowlist.is_line_allowlisted(path, text, snippet):
-            return
-    indirect: bool | None = None
-    for number, (name, plugin) in enumerate(plugins.items()):
-        if not line.matched >> number & 1:
-            continue
-        for secret in _values(name, plugin, path, text, line.number):
-            if not secret or len(secret) < config.min_secret_chars:
+    def __init__(self, content: str, config: SecretsConfig, formats: SecretFormats) -> None:
+        self._content = content
+        self._config = config
+        self._formats = formats
+        self.places: dict[tuple[int, int], _Place] = {}
+        self.candidates: Counter[str] = Counter()
+
+    def take_finding(self, finding: Finding) -> None:
+        """Does with a plugin's finding what the policy says."""
+        action = self._config.plugins.get(finding.plugin, "ignore")
+        if action == "report":
+            self.candidates[finding.plugin] += 1
+        elif action == "redact" and not _is_example(finding, self._config):
+            for start, end in _places(finding, self._content):
+                secret = self._content[start:end]
+                if start < end and len(secret) >= self._config.min_secret_chars:
+                    score = _score(finding.plugin, secret, self._formats)
+                    place = _Place(finding.plugin, finding.line, finding.secret, score)
+                    self.places.setdefault((start, end), place)
+
+    def take_tokens(self, number: int, begin: int, stop: int) -> None:
+        """Does the same with tokens of vendors' forms in a line."""
+        for form, start, end in self._formats.find(self._content[begin:stop]):
+            name = f"{FORMATS}.{form.name}"
+            if self._config.plugins[FORMATS] == "report":
+                self.candidates[name] += 1
                 continue
-            if (
-                heuristic.is_sequential_string(secret)
-                or heuristic.is_potential_uuid(secret)
-                or heuristic.is_likely_id_string(secret, text, plugin)
-                or heuristic.is_templated_secret(secret)
-                or heuristic.is_prefixed_with_dollar_sign(secret)
-                or heuristic.is_not_alphanumeric_string(secret)
-            ):
-                continue
-            if indirect is None:
-                indirect = heuristic.is_indirect_reference(text)
-            if indirect:
-                continue
-            if name == "KeywordDetector" and re.fullmatch(config.skip_placeholders, secret):
-                continue
-            yield name, secret
+            secret = self._content[begin + start : begin + end]
+            # What a plugin has found at the same place keeps its name and gains the score.
+            known = self.places.get((begin + start, begin + end))
+            place = _Place(
+                known.name if known else name, number, secret, _score(name, secret, self._formats)
+            )
+            self.places[begin + start, begin + end] = place
 
 
-def _values(name: str, plugin: Any, path: str, text: str, number: int) -> list[str]:
-    if name in _WHOLE_MATCH:
-        matches = (match for one in plugin.denylist for match in one.finditer(text))
-        return sorted({match.group() for match in matches})
-    found = plugin.analyze_line(filename=path, line=text, line_number=number)
-    return sorted({potential.secret_value or "" for potential in found})
-
-
-def _places(line: Line, secret: str, plugin: str, content: str) -> Iterator[tuple[int, int]]:
-    begin = line.text.find(secret)
-    while begin >= 0:
-        start = line.start + begin
-        end = start + len(secret)
-        if plugin == "PrivateKeyDetector":
-            closing = _END_OF_KEY.search(content, end, end + _LONGEST_KEY_CHARS)
-            opening = content.rfind("-----", start - 5, start)
-            start = opening if opening >= 0 else start
-            end = closing.end() if closing else end
-        yield start, end
-        begin = line.text.find(secret, begin + len(secret))
-
-
-@cache
-def _plugins(names: tuple[str, ...], limits: tuple[tuple[str, float], ...]) -> dict[str, Any]:
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.settings import get_settings
-
-    # Verification would send what was found to its service.
-    get_settings().disable_filters(
-        "detect_secrets.filters.common.is_ignored_due_to_verification_policies"
+def _redaction(row_id: str, places: Mapping[tuple[int, int], _Place], replacement: str) -> Verdict:
+    ordered = [place for _, place in sorted(places.items())]
+    shown = [
+        f"{place.name} line {place.line} "
+        f"sha256:{hashlib.sha256(place.secret.encode()).hexdigest()[:8]}"
+        f"{' verified_format' if place.score == 1.0 else ''}"
+        for place in ordered[:_SHOWN]
+    ]
+    return Verdict(
+        row_id,
+        Stage.SECRETS,
+        Action.REDACT,
+        Reason.SECRET,
+        max(place.score for place in ordered),
+        "; ".join(shown),
+        tuple(Span(start, end, replacement) for start, end in sorted(places)),
     )
-    classes = {kind.__name__: kind for kind in get_mapping_from_secret_type_to_class().values()}
-    unknown = sorted(set(names) - set(classes))
+
+
+def _candidate(row_id: str, counts: Counter[str]) -> Verdict:
+    evidence = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return Verdict(row_id, Stage.SECRETS, Action.KEEP, Reason.SECRET_CANDIDATE, 0.2, evidence)
+
+
+def _is_example(finding: Finding, config: SecretsConfig) -> bool:
+    if finding.plugin in _WHOLE_MATCH:
+        return False
+    return len(finding.secret) < config.min_secret_chars or (
+        finding.plugin == "KeywordDetector"
+        and re.fullmatch(config.skip_placeholders, finding.secret) is not None
+    )
+
+
+def _score(name: str, secret: str, formats: SecretFormats) -> float:
+    if name in _UNSPECIFIC:
+        return 0.5
+    if (
+        formats.is_verified(secret)
+        # detect-secrets' plugin has decoded the token's header and body.
+        or name == "JwtTokenDetector"
+        or (name == "PrivateKeyDetector" and is_private_key(secret))
+    ):
+        return 1.0
+    return 0.8
+
+
+def _places(finding: Finding, content: str) -> Iterator[tuple[int, int]]:
+    """Yields where a finding stands in its document."""
+    begin = finding.line_start
+    end = _line_end(content, begin)
+    if finding.plugin in _WHOLE_MATCH and finding.is_literal:
+        for expression in plugins(())[finding.plugin].denylist:
+            for match in expression.finditer(content, begin, end):
+                yield match.span()
+        return
+    spans = list(_occurrences(content, finding.secret, begin, end))
+    if not spans and not finding.is_literal:
+        # YAML and INI: a value on further lines (detect-secrets names the last), or an escape that
+        # hides it. What cannot be found is redacted from its sign to the end of its line.
+        near = max(begin - _FOLDED_CHARS, 0), min(end + _FOLDED_CHARS, len(content))
+        value = r"\s+".join(re.escape(word) for word in finding.secret[:_FOLDED_CHARS].split())
+        spans = [match.span() for match in re.compile(value).finditer(content, *near)]
+        if not spans:
+            sign = re.compile(r"[:=]\s*").search(content, begin, end)
+            spans = [(sign.end() if sign else begin, end)]
+    for start, stop in spans:
+        yield (
+            _whole_key(content, start, stop)
+            if finding.plugin == "PrivateKeyDetector"
+            else (
+                start,
+                stop,
+            )
+        )
+
+
+def _occurrences(content: str, secret: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    place = content.find(secret, begin, end)
+    while place >= 0:
+        yield place, place + len(secret)
+        place = content.find(secret, place + len(secret), end)
+
+
+def _whole_key(content: str, start: int, end: int) -> tuple[int, int]:
+    closing = _END_OF_KEY.search(content, end, end + _LONGEST_KEY_CHARS)
+    opening = content.rfind("-----", max(start - 5, 0), start)
+    return (opening if opening >= 0 else start), (closing.end() if closing else end)
+
+
+def _line_end(content: str, begin: int) -> int:
+    ends = [end for sign in "\n\r" if (end := content.find(sign, begin)) >= 0]
+    return min(ends, default=len(content))
+
+
+def _check(config: SecretsConfig) -> None:
+    unknown: Sequence[str] = sorted(set(config.plugins) - set(DETECTORS))
     if unknown:
         raise ContractViolation(
             f"policy/filters.yaml: stages.secrets.plugins: detect-secrets has no {unknown}; "
-            f"it has {sorted(classes)}"
+            f"there are {list(DETECTORS)}"
         )
-    floors = {"Base64HighEntropyString": 4.5, "HexHighEntropyString": 3.0}
-    for name, limit in limits:
-        if limit < floors.get(name, 0.0):
+    for name, action in sorted(config.plugins.items()):
+        if action not in _PLUGIN_ACTIONS:
             raise ContractViolation(
-                f"policy/filters.yaml: stages.secrets.limits.{name}: {limit} is below "
-                f"{floors[name]}, which the search for candidate lines relies on"
+                f"policy/filters.yaml: stages.secrets.plugins.{name}: {action!r} is none of "
+                f"{list(_PLUGIN_ACTIONS)}"
             )
-    given = dict(limits)
-    # A limit of a plugin that is not used is no error: overrides may add the plugin.
-    made: dict[str, Any] = {}
-    for name in names:
-        plugin: Any = classes[name]
-        made[name] = plugin(limit=given[name]) if name in given else plugin()
-    return made
-
-
-@cache
-def _possible(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Makes one Rust expression of each plugin's, look-arounds removed."""
-    plugins = _plugins(names, ())
-    patterns: list[str] = []
-    for name in names:
-        pattern = _POSSIBLE.get(name) or "|".join(
-            f"(?:{_for_rust(expression)})" for expression in plugins[name].denylist
-        )
-        pl.Series([""]).str.contains(pattern)  # an expression Rust cannot read fails here
-        patterns.append(pattern)
-    return tuple(patterns)
-
-
-def _for_rust(expression: re.Pattern[str]) -> str:
-    flags = "i" if expression.flags & re.IGNORECASE else ""
-    flags += "x" if expression.flags & re.VERBOSE else ""
-    text = expression.pattern
-    while _LOOKAROUND.search(text):
-        text = _LOOKAROUND.sub("(?:)", text)
-    return f"(?{flags}:{text})" if flags else text
 
 
 DEFINITION = StageDefinition(Stage.SECRETS, STAGE_VERSION, SecretsConfig, judge_secrets)

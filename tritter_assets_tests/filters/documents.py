@@ -56,7 +56,12 @@ def frame_of(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def context_of(overrides: dict[str, Any] | None = None, **values: Any) -> JudgeContext:
     settings = FilterSettings(RAW, overrides or {})
-    return JudgeContext(settings=settings, malware_rules=rule_files(POLICY), **values)
+    return JudgeContext(
+        settings=settings,
+        malware_rules=rule_files(POLICY),
+        secret_formats=POLICY / "secret_formats.yaml",
+        **values,
+    )
 
 
 def config_of(

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import random
-
 import pytest
-from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-from detect_secrets.core.scan import scan_file
-from detect_secrets.settings import default_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tritter_assets.errors import ContractViolation
 from tritter_assets.filters import secrets
-from tritter_assets_tests.filters.documents import config_of, document, judged
+from tritter_assets.filters.apply import merge_spans
+from tritter_assets.filters.secret_lines import PLUGINS
+from tritter_assets.verdict import Action, Reason
+from tritter_assets_tests.filters.documents import document, judged
 
 # Put together at run time, so that no scanner takes this file for a leak.
 AWS = "AKIA" + "IOSFODNN7QXAMPLF"
@@ -22,9 +21,10 @@ KEY = (
 )
 
 
-def redacted(content: str, path: str = "pkg/module.py", **changes) -> list[str]:
-    verdicts = judged(secrets.DEFINITION, document(content, path), **changes)
-    return [content[s.start : s.end] for v in verdicts for s in v.spans]
+def redacted(content: str, path: str = "pkg/module.py") -> list[str]:
+    verdicts = judged(secrets.DEFINITION, document(content, path))
+    spans = merge_spans([span for verdict in verdicts for span in verdict.spans])
+    return [content[span.start : span.end] for span in spans]
 
 
 @pytest.mark.parametrize(
@@ -60,48 +60,41 @@ def test_a_secret_deep_in_a_long_line_is_found():
     assert GITHUB in redacted(content)
 
 
-def test_nothing_detect_secrets_finds_is_lost(tmp_path):
-    """All its plugins and default filters, over generated code-like lines and real formats."""
-    chance = random.Random(5)
-    words = ["password", "api_key", "secret", "token", "url", "data", "id", "private_key"]
-    letters = "abcdefABCDEF0123456789xyzXYZ+/=_-"
-    lines = [f"key = '{AWS}'", f"t = '{GITHUB}'", "-----BEGIN EC " + "PRIVATE KEY-----"]
-    for _ in range(400):
-        value = "".join(chance.choice(letters) for _ in range(chance.randint(1, 60)))
-        name, quote = chance.choice(words), chance.choice(["'", '"', "", "`"])
-        sign = chance.choice([" = ", ": ", "=", " := ", " == ", " => ", "("])
-        lines.append(f"{name}{sign}{quote}{value}{quote}")
-    path = tmp_path / "sample.py"
-    path.write_text("\n".join(lines) + "\n")
-    with default_settings():
-        theirs = {
-            (found.line_number, found.secret_value)
-            for found in scan_file(str(path))
-            if found.type != "Public IP (ipv4)"
-        }
-    names = sorted(
-        kind.__name__
-        for kind in get_mapping_from_secret_type_to_class().values()
-        if kind.__name__ != "IPPublicDetector"
-    )
-    config = config_of(
-        secrets.DEFINITION, plugins=names, limits={}, min_secret_chars=1, skip_placeholders="(?!)"
-    )
-    plugins = secrets._plugins(config.plugins, ())
-    import polars as pl
+@pytest.mark.parametrize(
+    ("path", "content", "found"),
+    [
+        ("app.yaml", "db:\n  password: hunter2hunter # old\n", ["hunter2hunter # old"]),
+        ("app.yaml", "db_password: >-\n  hunter2\n  hunter\nother: 1\n", ["hunter2\n  hunter"]),
+        ("app.yaml", 'key: "\\x41KIAIOSFODNN7QXAMPLF"\n', ['"\\x41KIAIOSFODNN7QXAMPLF"']),
+        ("setup.cfg", "[db]\npassword = hunter2hunter\n", ["hunter2hunter"]),
+        ("old.py", f"a = 1\r\nkey = '{AWS}'\r\n", [AWS]),
+    ],
+)
+def test_values_of_configuration_files(path, content, found):
+    assert redacted(content, path) == found
 
-    from tritter_assets.filters.lines import possible_lines
 
-    content = pl.Series("content", [path.read_text()])
-    ours = {
-        (line.number, secret)
-        for line in possible_lines(content, secrets._possible(config.plugins))
-        for _, secret in secrets._secrets_of(line, str(path), plugins, config)
-    }
-    assert len(theirs) > 100
-    for number, value in theirs:
-        # Of a GitHub or GitLab token detect-secrets reports the prefix, we the whole of it.
-        assert any(number == n and value in secret for n, secret in ours), (number, value)
+def test_candidates_are_one_row_without_spans():
+    digests = "".join(f"x{n} = '{n:02x}86d081884c7d659a2feaa0c55ad015'\n" for n in range(50))
+    (verdict,) = judged(secrets.DEFINITION, document(digests))
+    assert (verdict.action, verdict.reason) == (Action.KEEP, Reason.SECRET_CANDIDATE)
+    assert verdict.evidence == "HexHighEntropyString 50"
+    assert not verdict.spans
+
+
+def test_the_policy_decides_plugin_by_plugin():
+    content = f"key = '{AWS}'\n"
+    off = dict.fromkeys((*PLUGINS, "formats"), "ignore")
+    assert judged(secrets.DEFINITION, document(content), plugins=off) == []
+    reported = off | {"AWSKeyDetector": "report"}
+    (verdict,) = judged(secrets.DEFINITION, document(content), plugins=reported)
+    assert verdict.evidence == "AWSKeyDetector 1"
+
+
+@pytest.mark.parametrize("plugins", [{"NoDetector": "redact"}, {"AWSKeyDetector": "drop"}])
+def test_an_unusable_policy_is_refused(plugins):
+    with pytest.raises(ContractViolation, match=r"stages\.secrets\.plugins"):
+        judged(secrets.DEFINITION, document("x = 1\n"), plugins=plugins)
 
 
 @settings(max_examples=30, deadline=None)
