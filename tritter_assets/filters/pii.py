@@ -1,9 +1,10 @@
 """Stage 10: personal data that has a form: e-mail, IP, card, IBAN, US SSN, crypto wallet.
 
-Presidio's pattern recognisers (expressions, checksums, validation) decide, without an NLP engine,
-on the lines a Rust expression could not rule out. Their e-mail recogniser wants a public suffix and
-would fetch the list of them: here it reads tldextract's own snapshot, and a further expression
-finds internal hosts (`.internal`, `.corp`, ...).
+`pii_detect` finds what presidio's own pattern recognisers find, exactly; this stage decides which
+of it is redacted, by rules that stand in `policy/filters.yaml`: a code corpus is full of version
+numbers, object identifiers and loopback addresses that have the form of personal data. Presidio's
+e-mail recogniser wants a public suffix; a further expression finds internal hosts (`.internal`,
+`.corp`, ...).
 
 Output: one `redact` verdict per document and reason, with the spans. Blind spots: names, addresses
 and phone numbers have no reliable form; a model looks for them on an audit sample only.
@@ -14,18 +15,23 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from itertools import groupby
 
 import polars as pl
 
 from tritter_assets.filters.contract import JudgeContext, StageDefinition
-from tritter_assets.filters.lines import possible_lines
+from tritter_assets.filters.pii_detect import detect_pii
 from tritter_assets.verdict import Action, Reason, Span, Stage, Verdict
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: whole documents are searched, not lines; a match may not hide at a cut of a long line."""
+
+_LINES_SHOWN = 5
+_CONTEXT_CHARS = 500
+"""Of its line, so much on either side says whether an address is a version number."""
 
 _REASON = {
     "email": Reason.EMAIL_ADDRESS,
@@ -35,17 +41,6 @@ _REASON = {
     "us_ssn": Reason.NATIONAL_ID,
     "crypto": Reason.CRYPTO_WALLET,
 }
-
-_POSSIBLE = {
-    "email": r"[^\s@]@\w[\w\-]*\.\w",
-    # Only IPv6 of 2000::/3, the one range that names hosts of people, is asked for.
-    "ip": r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|(?i:(?:^|[^\w:])[23][0-9a-f]{3}:[0-9a-f:])",
-    "credit_card": r"\b[13456]\d{3}[- ]?\d{3,4}[- ]?\d{3,4}[- ]?\d{3,5}\b",
-    "iban": r"(?:^|[^A-Z0-9])[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]{4}){2}",
-    "us_ssn": r"\b\d{3}[\- .]\d{2}[\- .]\d{4}\b",
-    "crypto": r"(?i)(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}",
-}
-"""Looser than presidio's expression for the same entity, in linear time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,55 +69,63 @@ class PiiConfig:
 def judge_pii(frame: pl.DataFrame, config: PiiConfig, context: JudgeContext) -> list[Verdict]:
     """Marks personal data for redaction."""
     del context
+    contents = frame["content"]
+    found: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
+    lines: dict[tuple[str, int], list[int]] = defaultdict(list)
+    findings = detect_pii(
+        contents,
+        config.replacements,
+        min_score=config.min_score,
+        internal_suffixes=config.internal_suffixes,
+    )
+    for row, of_row in groupby(findings, key=lambda finding: finding.row):
+        text = contents[row]
+        for _, entity, start, end, _ in of_row:
+            if _counts(entity, text, start, end, config):
+                found[entity, row].add((start, end))
+                if len(lines[entity, row]) < _LINES_SHOWN:
+                    lines[entity, row].append(text.count("\n", 0, start) + 1)
     ids = frame["id"].to_list()
     verdicts: list[Verdict] = []
-    for entity in sorted(config.replacements):
-        found: dict[int, dict[tuple[int, int], int]] = defaultdict(dict)
-        for line in possible_lines(frame["content"], [_POSSIBLE[entity]]):
-            for start, end in _find(entity, line.text, config):
-                found[line.row][line.start + start, line.start + end] = line.number
-        for row, places in sorted(found.items()):
-            replacement = config.replacements[entity]
-            spans = tuple(Span(start, end, replacement) for start, end in sorted(places))
-            where = ", ".join(str(number) for number in sorted(set(places.values()))[:5])
-            verdicts.append(
-                Verdict(
-                    ids[row],
-                    Stage.PII,
-                    Action.REDACT,
-                    _REASON[entity],
-                    float(len(spans)),
-                    f"{len(spans)} on line {where}",
-                    spans,
-                )
+    for (entity, row), places in sorted(found.items()):
+        replacement = config.replacements[entity]
+        spans = tuple(Span(start, end, replacement) for start, end in sorted(places))
+        where = ", ".join(str(number) for number in sorted(set(lines[entity, row])))
+        verdicts.append(
+            Verdict(
+                ids[row],
+                Stage.PII,
+                Action.REDACT,
+                _REASON[entity],
+                float(len(spans)),
+                f"{len(spans)} on line {where}",
+                spans,
             )
+        )
     return verdicts
 
 
-def _find(entity: str, text: str, config: PiiConfig) -> Iterator[tuple[int, int]]:
-    for result in _recognizer(entity).analyze(text, [entity]):
-        if result.score < config.min_score:
-            continue
-        start, end = int(result.start), int(result.end)
-        value = text[start:end]
-        before, after = text[max(start - 2, 0) : start], text[end : end + 2]
-        if entity == "email" and value.split("@")[0].lower() in config.allowed_mailboxes:
-            continue
-        if entity == "ip" and not _names_a_host(value, text, before, after, config):
-            continue
-        if entity == "credit_card" and (
+def _counts(entity: str, text: str, start: int, end: int, config: PiiConfig) -> bool:
+    """Says whether the policy wants a finding redacted."""
+    value = text[start:end]
+    before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+    if entity == "email":
+        return value.split("@")[0].lower() not in config.allowed_mailboxes
+    if entity == "ip":
+        line_start = text.rfind("\n", max(start - _CONTEXT_CHARS, 0), start) + 1
+        line_end = text.find("\n", end, end + _CONTEXT_CHARS)
+        line_end = line_end if line_end >= 0 else end + _CONTEXT_CHARS
+        line = text[line_start or max(start - _CONTEXT_CHARS, 0) : line_end]
+        return _names_a_host(value, line, before, after, config)
+    if entity == "credit_card":
+        return not (
             before.endswith((".", "_"))
             or re.match(r"\.\d|[\w]", after)
             or sum(character.isdigit() for character in value) < config.card_min_digits
-        ):
-            continue
-        if entity == "us_ssn" and not set(re.sub(r"\d", "", value)) <= set(config.ssn_delimiters):
-            continue
-        yield start, end
-    if entity == "email":
-        for match in _internal_email(config.internal_suffixes).finditer(text):
-            if match.group(1).lower() not in config.allowed_mailboxes:
-                yield match.span()
+        )
+    if entity == "us_ssn":
+        return set(re.sub(r"\d", "", value)) <= set(config.ssn_delimiters)
+    return True
 
 
 def _names_a_host(value: str, text: str, before: str, after: str, config: PiiConfig) -> bool:
@@ -146,45 +149,6 @@ def _networks(
     texts: tuple[str, ...],
 ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-@cache
-def _internal_email(suffixes: tuple[str, ...]) -> re.Pattern[str]:
-    ends = "|".join(re.escape(suffix) for suffix in suffixes)
-    return re.compile(
-        rf"(?<![\w.+\-@])([\w.+\-]{{1,64}})@(?:[a-zA-Z0-9\-]{{1,63}}\.){{1,8}}(?:{ends})(?![\w\-])"
-    )
-
-
-@cache
-def _recognizer(entity: str) -> Any:
-    """Makes presidio's recogniser; the first import takes seconds."""
-    import tldextract
-    from presidio_analyzer.predefined_recognizers import (
-        CreditCardRecognizer,
-        CryptoRecognizer,
-        EmailRecognizer,
-        IbanRecognizer,
-        IpRecognizer,
-        UsSsnRecognizer,
-    )
-
-    # No list is fetched and none is cached: the suffixes are those of the installed version.
-    extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-
-    class OfflineEmailRecognizer(EmailRecognizer):
-        def validate_result(self, pattern_text: str) -> bool:
-            return extract(pattern_text).fqdn != ""
-
-    classes: dict[str, Any] = {
-        "email": OfflineEmailRecognizer,
-        "ip": IpRecognizer,
-        "credit_card": CreditCardRecognizer,
-        "iban": IbanRecognizer,
-        "us_ssn": UsSsnRecognizer,
-        "crypto": CryptoRecognizer,
-    }
-    return classes[entity](supported_entity=entity)
 
 
 DEFINITION = StageDefinition(Stage.PII, STAGE_VERSION, PiiConfig, judge_pii)
