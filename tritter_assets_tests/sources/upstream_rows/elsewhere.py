@@ -26,7 +26,9 @@ _UNKNOWN: Row = {
     "license_method": "none",
 }
 _REVIEW: Row = {
-    **_UNKNOWN,
+    "license_declared": "NOASSERTION",
+    "license_concluded": "CC-BY-4.0",
+    "license_method": "wrapper",
     "access_terms": "none",
     "generator": "human",
     "license_wrapper": "CC-BY-4.0",

@@ -21,6 +21,11 @@ _UNKNOWN: Row = {
     "license_concluded": "NOASSERTION",
     "license_method": "none",
 }
+_CLAIMED: Row = {
+    "license_declared": "NOASSERTION",
+    "license_concluded": "CC-BY-4.0",
+    "license_method": "wrapper",
+}
 _PICTURE = {"bytes": PNG, "path": None}
 _OPT_OUT = "opt_out_docs_removed_2023_07_12"
 _OBELICS: list[tuple[str, pa.DataType]] = [
@@ -79,7 +84,7 @@ CASES = {
             )
         },
         common={
-            **_UNKNOWN, "language": "html", "split": "train", "repo": "hub/xcodemind/webcode2m",
+            **_CLAIMED, "language": "html", "split": "train", "repo": "hub/xcodemind/webcode2m",
             "access_terms": "common_crawl", "generator": "human", "license_wrapper": "CC-BY-4.0",
         },
         rows=[{"path": "data/part-00000.parquet#0", "image": PNG, "content": "<html></html>"}],
@@ -93,7 +98,7 @@ CASES = {
             "data/train-00000-of-01439.parquet": parquet(_OBELICS, _PAGES[:1]),
         },
         common={
-            **_UNKNOWN, "split": "train", "repo": "hub/HuggingFaceM4/OBELICS",
+            **_CLAIMED, "split": "train", "repo": "hub/HuggingFaceM4/OBELICS",
             "access_terms": "common_crawl", "generator": "human", "license_wrapper": "CC-BY-4.0",
         },
         rows=[
@@ -147,7 +152,7 @@ CASES = {
             ),
         },
         common={
-            **_UNKNOWN, "split": "train", "repo": "hub/rootsautomation/RICO-ScreenAnnotation",
+            **_CLAIMED, "split": "train", "repo": "hub/rootsautomation/RICO-ScreenAnnotation",
             "access_terms": "none", "generator": "human", "license_wrapper": "CC-BY-4.0",
         },
         rows=[
