@@ -39,6 +39,10 @@ class LakeCorruption(TritterError):
     """A stored table or artifact is not what its commit says it is."""
 
 
+class WorkerLost(TritterError):
+    """A worker process ended before it answered; nothing of its task was stored."""
+
+
 class MixInfeasible(TritterError):
     """A mix cannot supply its tokens without passing its cap on epochs."""
 

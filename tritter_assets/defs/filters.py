@@ -53,6 +53,7 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
             removals=read_removals(step.lake),
             fingerprint=step.current_fingerprint(),
             cache=step.platform.settings.cache,
+            workers=step.catalog.profile.workers,
         )
 
     def beside_raw(platform: Platform, shard: str | None) -> str:

@@ -10,23 +10,42 @@ Reads content, language. Blind spot: languages without a lexer family have no sc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from tritter_assets.filters import comment_kernels as k
+from tritter_assets.filters import slash_comments as c
 from tritter_assets.filters.contract import JudgeContext, StageDefinition
+from tritter_assets.filters.kernels import ByteColumn, compiled
+from tritter_assets.sources.language import language_name
 from tritter_assets.verdict import Action, Reason, Stage, Verdict
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: lexers of C++, C#, Java, JavaScript, PHP, Ruby, shell of their own."""
 
-FAMILIES: dict[str, int] = {
-    "python": 1, "cython": 1, "starlark": 1,
-    "rust": 2, "c": 2, "c++": 2, "c#": 2, "java": 2, "javascript": 2, "typescript": 2, "go": 2,
-    "kotlin": 2, "scala": 2, "swift": 2, "cuda": 2, "tsx": 2, "jsx": 2, "php": 2, "dart": 2,
-    "shell": 3, "ruby": 3, "perl": 3, "r": 3, "julia": 3, "makefile": 3, "dockerfile": 3,
-}  # fmt: skip
-"""Language in lower case -> lexer family."""
+Kernel = Callable[..., None]
+
+_SYNTAXES: dict[str, tuple[Kernel, int]] = {
+    **dict.fromkeys(("python", "cython", "starlark"), (k.python_comments, 0)),
+    "rust": (c.slash_comments, c.NESTED | c.RUST),
+    **dict.fromkeys(("c", "cuda", "objective-c"), (c.slash_comments, 0)),
+    "cpp": (c.slash_comments, c.CPP_RAW),
+    "csharp": (c.slash_comments, c.TRIPLE | c.VERBATIM),
+    "java": (c.slash_comments, c.TRIPLE),
+    "go": (c.slash_comments, c.GO_RAW),
+    **dict.fromkeys(("javascript", "typescript", "tsx", "jsx"), (c.slash_comments, c.SCRIPT)),
+    **dict.fromkeys(("kotlin", "scala", "swift"), (c.slash_comments, c.NESTED | c.TRIPLE)),
+    "dart": (c.slash_comments, c.NESTED | c.TRIPLE),
+    "php": (c.slash_comments, c.PHP),
+    "shell": (k.hash_comments, k.SHELL),
+    "ruby": (k.hash_comments, k.RUBY),
+    "julia": (k.hash_comments, k.JULIA),
+    **dict.fromkeys(("perl", "r", "makefile", "dockerfile"), (k.hash_comments, 0)),
+}
+"""Language (our name) -> lexer and its options."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,19 +65,9 @@ def judge_comment_ratio(
 ) -> list[Verdict]:
     """Scores code by its share of comments; drops what lies outside the bounds."""
     del context
-    languages = frame["language"].fill_null("").str.to_lowercase()
-    families = np.array([FAMILIES.get(language, 0) for language in languages], np.int64)
-    if not families.any():
-        return []
-    from tritter_assets.filters.kernels import ByteColumn, comment_bytes, compiled
-
-    column = ByteColumn.of(frame["content"])
-    counts = compiled(comment_bytes)(column.data, column.offsets, families)
+    counts = comment_shares(frame)
     verdicts: list[Verdict] = []
-    for index, row_id in enumerate(frame["id"]):
-        if not families[index]:
-            continue
-        comment, total = int(counts[index, 0]), int(counts[index, 1])
+    for row_id, comment, total in counts.iter_rows():
         share = comment / max(total, 1)
         action, reason = Action.KEEP, Reason.PASSED
         if total >= config.min_bytes:
@@ -71,6 +80,30 @@ def judge_comment_ratio(
                 Verdict(row_id, Stage.COMMENT_RATIO, action, reason, share, f"{share:.3f}")
             )
     return verdicts
+
+
+def comment_shares(frame: pl.DataFrame) -> pl.DataFrame:
+    """Counts the comments of documents whose language has a lexer.
+
+    Returns:
+        Columns id, comment_bytes, visible_bytes; white space is in neither.
+    """
+    syntaxes = [_SYNTAXES.get(language_name(name or "")) for name in frame["language"]]
+    rows = [number for number, syntax in enumerate(syntaxes) if syntax is not None]
+    if not rows:
+        schema = {"id": pl.String, "comment_bytes": pl.Int64, "visible_bytes": pl.Int64}
+        return pl.DataFrame(schema=schema)
+    column = ByteColumn.of(frame["content"])
+    comments = np.zeros(frame.height, np.int64)
+    for syntax in dict.fromkeys(syntaxes):
+        if syntax is not None:
+            kernel, options = syntax
+            chosen = np.array([n for n in rows if syntaxes[n] == syntax], np.int64)
+            compiled(kernel)(column.data, column.offsets, chosen, np.int64(options), comments)
+    visible = compiled(k.visible_bytes)(column.data, column.offsets)
+    return pl.DataFrame({"id": frame["id"], "comment_bytes": comments, "visible_bytes": visible})[
+        rows
+    ]
 
 
 DEFINITION = StageDefinition(

@@ -17,6 +17,7 @@ from tritter_assets.filters.benchmarks import benchmark_state
 from tritter_assets.filters.contract import Admit, JudgeContext
 from tritter_assets.filters.thresholds import FilterSettings
 from tritter_assets.removal import REMOVAL_SCHEMA
+from tritter_assets.sources.language import language_name
 from tritter_assets.verdict import Stage
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def make_context(
 
     context = JudgeContext(
         settings=settings,
-        wanted_languages=frozenset(name.lower() for name in contract.languages)
+        wanted_languages=frozenset(map(language_name, contract.languages))
         if contract
         else frozenset(),
         source=contract.id if contract else "",

@@ -31,46 +31,54 @@ class LengthConfig:
 
 def judge_length(frame: pl.DataFrame, config: LengthConfig, context: JudgeContext) -> list[Verdict]:
     """Drops documents outside the bounds; the first bound broken, in the order below, counts."""
-    from tritter_assets.filters.kernels import ByteColumn, compiled, text_statistics
+    from tritter_assets.filters.kernels import with_statistics
 
-    column = ByteColumn.of(frame["content"])
-    counts = compiled(text_statistics)(column.data, column.offsets)
     max_bytes = min(config.max_bytes, context.settings.max_document_bytes)
-    verdicts: list[Verdict] = []
-    for index, row_id in enumerate(frame["id"]):
-        size = int(column.offsets[index + 1] - column.offsets[index])
-        lines, chars, longest, alphanumeric = (int(value) for value in counts[index, :4])
-        average = chars / max(lines, 1)
-        share = alphanumeric / max(chars, 1)
-        checks = (
-            (chars == 0, Reason.EMPTY_CONTENT, 0.0, ""),
-            (size > max_bytes, Reason.TOO_LARGE, float(size), f"{size} bytes"),
-            (lines > config.max_lines, Reason.TOO_MANY_LINES, float(lines), f"{lines} lines"),
-            (lines < config.min_lines, Reason.TOO_FEW_LINES, float(lines), f"{lines} lines"),
-            (
-                average > config.max_average_line_chars,
-                Reason.AVERAGE_LINE_TOO_LONG,
-                average,
-                f"average {average:.1f} characters",
-            ),
-            (
-                longest > config.max_line_chars,
-                Reason.LINE_TOO_LONG,
-                float(longest),
-                f"longest {longest} characters",
-            ),
-            (
-                share < config.min_alphanumeric_share,
-                Reason.TOO_FEW_ALPHANUMERIC,
-                share,
-                f"{share:.3f} alphanumeric",
-            ),
+    lines, chars = pl.col("num_lines"), pl.col("num_chars")
+    average = chars / lines.clip(1)
+    share = pl.col("num_alphanumeric") / chars.clip(1)
+    checks = (
+        (chars == 0, Reason.EMPTY_CONTENT, pl.lit(0.0), ""),
+        (pl.col("num_bytes") > max_bytes, Reason.TOO_LARGE, pl.col("num_bytes"), "{:.0f} bytes"),
+        (lines > config.max_lines, Reason.TOO_MANY_LINES, lines, "{:.0f} lines"),
+        (lines < config.min_lines, Reason.TOO_FEW_LINES, lines, "{:.0f} lines"),
+        (
+            average > config.max_average_line_chars,
+            Reason.AVERAGE_LINE_TOO_LONG,
+            average,
+            "average {:.1f} characters",
+        ),
+        (
+            pl.col("longest_line") > config.max_line_chars,
+            Reason.LINE_TOO_LONG,
+            pl.col("longest_line"),
+            "longest {:.0f} characters",
+        ),
+        (
+            share < config.min_alphanumeric_share,
+            Reason.TOO_FEW_ALPHANUMERIC,
+            share,
+            "{:.3f} alphanumeric",
+        ),
+    )
+    first = pl.coalesce(
+        pl.when(broken).then(pl.lit(number)) for number, (broken, *_) in enumerate(checks)
+    )
+    score = pl.coalesce(
+        pl.when(broken).then(value.cast(pl.Float64)) for broken, _, value, _ in checks
+    )
+    broken = with_statistics(frame).select("id", first=first, score=score)
+    return [
+        Verdict(
+            row_id,
+            Stage.LENGTH,
+            Action.DROP,
+            checks[number][1],
+            value,
+            checks[number][3].format(value),
         )
-        for broken, reason, score, evidence in checks:
-            if broken:
-                verdicts.append(Verdict(row_id, Stage.LENGTH, Action.DROP, reason, score, evidence))
-                break
-    return verdicts
+        for row_id, number, value in broken.drop_nulls("first").iter_rows()
+    ]
 
 
 DEFINITION = StageDefinition(Stage.LENGTH, STAGE_VERSION, LengthConfig, judge_length)

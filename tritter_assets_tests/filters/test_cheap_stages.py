@@ -90,7 +90,7 @@ def test_html_and_data_sizes():
         ("x = 1  # abc\n", "Python", "# abc"),
         ("# aaaa\n", "Python", "# aaaa"),
         ('def f():\n    """doc"""\n', "Python", '"""doc"""'),
-        ('def f():\n    r"""doc"""\n', "Python", '"""doc"""'),
+        ('def f():\n    r"""doc"""\n', "Python", 'r"""doc"""'),
         ('x = """not a doc"""\n', "Python", ""),
         ('x = f(\n"""no doc"""\n)\n', "Python", ""),
         ('s = "# no"\n', "Python", ""),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tritter_assets.contracts.policy import load_policy
 from tritter_assets.contracts.source import FileOrigin, LicenceFacts, SourceContract
 from tritter_assets.errors import MissingProvenance
-from tritter_assets.filters import apply, funnel, judge
+from tritter_assets.filters import apply, funnel, judge, pieces, run_stages
 from tritter_assets.filters.inspect import read_documents
 from tritter_assets.lake import Lake
 from tritter_assets.record import DOCUMENT_SCHEMA, Modality, content_sha256
@@ -117,7 +117,7 @@ def test_verdicts_do_not_depend_on_batches_or_order(tmp_path, policy, monkeypatc
     lake = Lake.at(tmp_path / "a")
     store(lake, ROWS)
     _, one = run(lake, policy)
-    monkeypatch.setattr(judge, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1)
     _, other = run(lake, policy)
     assert one.equals(other)
     context = context_of({"decontamination": {"enabled": False}})
@@ -203,7 +203,8 @@ def test_a_stage_that_fails_on_one_document_quarantines_it_alone(monkeypatch):
             raise ValueError("no")
         return []
 
-    monkeypatch.setattr(judge, "STAGES", (replace(broken, judge=fail), judge.STAGES[-1]))
+    stages = (replace(broken, judge=fail), judge.STAGES[-1])
+    monkeypatch.setattr(run_stages, "STAGES", stages)
     rows = judge.judge_frame(frame_of(document("bad"), document("good")), context_of())
     assert sorted(row["reason"] for row in rows) == ["passed", "unreadable"]
     with pytest.raises(ValueError, match="no"):
