@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tritter_assets.errors import ContractViolation
+from tritter_assets.filters.secret_lines import FORMAT_RUNS
 
 FILE_NAME = "secret_formats.yaml"
 
@@ -25,7 +26,7 @@ _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _PEM_BODY = re.compile(
     r"-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----(.*?)-----END \1-----", re.DOTALL
 )
-_KEYS = {"prefixes", "expression", "check"}
+_KEYS = {"prefixes", "expression", "check", "run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class SecretFormat:
     prefixes: tuple[str, ...]
     """Literals, lower case, one of which every match holds."""
     expression: re.Pattern[str]
+    run: int
+    """Length of a run of token characters that every match holds; one of `FORMAT_RUNS`."""
     check: str | None
     """Key of `CHECKS`, or None: the form alone."""
 
@@ -49,9 +52,11 @@ class SecretFormats:
     """Tokens with fewer different characters are placeholders."""
 
     @property
-    def prefixes(self) -> tuple[str, ...]:
-        """All literals, sorted."""
-        return tuple(sorted({prefix for form in self.formats for prefix in form.prefixes}))
+    def prefixes(self) -> tuple[tuple[str, int], ...]:
+        """All literals and the run beside each, sorted."""
+        return tuple(
+            sorted({(prefix, form.run) for form in self.formats for prefix in form.prefixes})
+        )
 
     def find(self, text: str) -> Iterator[tuple[SecretFormat, int, int]]:
         """Yields form, start and end of each token in a text."""
@@ -96,7 +101,8 @@ def _format(path: Path, name: str, entry: Mapping[str, Any]) -> SecretFormat:
     unknown = sorted(set(entry) - _KEYS)
     if unknown or "expression" not in entry or not entry.get("prefixes"):
         raise ContractViolation(
-            f"{where}: unknown keys {unknown}; a form takes {sorted(_KEYS)}, the first two required"
+            f"{where}: unknown keys {unknown}; a form takes {sorted(_KEYS)}, "
+            "of which prefixes and expression are required"
         )
     check = entry.get("check")
     if check is not None and check not in CHECKS:
@@ -110,7 +116,10 @@ def _format(path: Path, name: str, entry: Mapping[str, Any]) -> SecretFormat:
         )
     except re.error as error:
         raise ContractViolation(f"{where}.expression: {error}") from None
-    return SecretFormat(name, prefixes, expression, check)
+    run = entry.get("run", 0)
+    if run not in FORMAT_RUNS:
+        raise ContractViolation(f"{where}.run: {run!r} is none of {list(FORMAT_RUNS)}")
+    return SecretFormat(name, prefixes, expression, run, check)
 
 
 def is_base62_checksum(token: str) -> bool:

@@ -34,14 +34,18 @@ FORMATS = "formats"
 
 DETECTORS = (*PLUGINS, FORMATS)
 
+FORMAT_RUNS = (0, 20, 24, 36, 40, 48, 64)
+"""Runs that a vendor's form may promise; 20 is of capitals and digits, 0 promises none."""
+
 # Bits of literals: first those that grant their detector alone, then what rules join.
 _TOKEN_WORD, _SECRET_WORD, _KEYWORD, _AWS, _AWS_ID, _URL, _AT, _QUOTE, _ASSIGN = range(9)
 _CL, _SL, _US, _SG, _GITHUB, _GITLAB, _OPENAI = range(9, 16)
 _ALONE = 16
+_FORMAT_OF_RUN = {run: 25 + place for place, run in enumerate(FORMAT_RUNS)}
 _ALONE_PLUGINS = (
     "AzureStorageKeyDetector", "JwtTokenDetector", "NpmDetector", "PrivateKeyDetector",
     "PypiTokenDetector", "SlackDetector", "SoftlayerDetector", "SquareOAuthDetector",
-    "StripeDetector", FORMATS,
+    "StripeDetector",
 )  # fmt: skip
 
 _STEMS = ("api", "auth", "service", "account", "db", "database", "priv", "private", "client")
@@ -117,7 +121,7 @@ class Candidates:
 def candidate_lines(
     content: pl.Series,
     *,
-    prefixes: tuple[str, ...] = (),
+    prefixes: tuple[tuple[str, int], ...] = (),
     hex_limit: float = 3.0,
     base64_limit: float = 4.5,
 ) -> Candidates:
@@ -125,7 +129,7 @@ def candidate_lines(
 
     Args:
         content: Documents, without nulls.
-        prefixes: Literals of vendors' formats, ASCII.
+        prefixes: Literals of vendors' formats, ASCII, and the run (`FORMAT_RUNS`) beside each.
         hex_limit: Entropy over which HexHighEntropyString finds.
         base64_limit: The same for Base64HighEntropyString.
     """
@@ -144,17 +148,18 @@ def candidate_lines(
 
 
 @cache
-def _tables(prefixes: tuple[str, ...]) -> tuple[Any, ...]:
+def _tables(prefixes: tuple[tuple[str, int], ...]) -> tuple[Any, ...]:
     from tritter_assets.filters import secret_kernel
 
     literals: dict[str, int] = {}
     for bit, words in _LITERALS.items():
         for word in words:
             literals[word] = literals.get(word, 0) | 1 << bit
-    alone = {**_ALONE_LITERALS, FORMATS: tuple(prefix.lower() for prefix in prefixes)}
     for place, name in enumerate(_ALONE_PLUGINS):
-        for word in alone[name]:
+        for word in _ALONE_LITERALS[name]:
             literals[word] = literals.get(word, 0) | 1 << (_ALONE + place)
+    for word, run in prefixes:
+        literals[word.lower()] = literals.get(word.lower(), 0) | 1 << _FORMAT_OF_RUN[run]
     classes, table, first_accepting, outputs = _automaton(literals)
     special = np.zeros(1 << 17, np.bool_)
     for code in range(128, 1 << 17):
@@ -223,6 +228,10 @@ def _rules() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     from tritter_assets.filters import secret_kernel as kernel
 
     token, quote = 1 << _TOKEN_WORD, 1 << _QUOTE
+    runs = {
+        0: 0, 20: kernel.RUN_UPPER20, 24: kernel.RUN_24, 36: kernel.RUN_36, 40: kernel.RUN_40,
+        48: kernel.RUN_48, 64: kernel.RUN_64,
+    }  # fmt: skip
     rules: list[tuple[int, str]] = [
         (1 << _AWS_ID | kernel.RUN_UPPER20, "AWSKeyDetector"),
         (1 << _AWS | token | kernel.QUOTED_40, "AWSKeyDetector"),
@@ -248,6 +257,7 @@ def _rules() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         (kernel.RUN_TELEGRAM, "TelegramBotTokenDetector"),
         (kernel.RUN_TWILIO, "TwilioKeyDetector"),
         *((1 << (_ALONE + place), name) for place, name in enumerate(_ALONE_PLUGINS)),
+        *((1 << _FORMAT_OF_RUN[run] | runs[run], FORMATS) for run in FORMAT_RUNS),
     ]
     required = np.array([bits for bits, _ in rules], np.uint64)
     granted = np.array([1 << DETECTORS.index(name) for _, name in rules], np.uint64)

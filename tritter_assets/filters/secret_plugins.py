@@ -90,7 +90,7 @@ def detect(
     paths: Sequence[str],
     *,
     limits: tuple[tuple[str, float], ...] = (),
-    prefixes: tuple[str, ...] = (),
+    prefixes: tuple[tuple[str, int], ...] = (),
 ) -> Detection:
     """Finds what detect-secrets' default scan finds.
 
@@ -98,7 +98,7 @@ def detect(
         content: Documents, without nulls.
         paths: Their names: the type of a file decides how it is read.
         limits: (plugin, entropy) over detect-secrets' own.
-        prefixes: Literals of vendors' formats; lines that hold one are returned too.
+        prefixes: Literals of vendors' formats and their runs; such lines are returned too.
     """
     scan = _Scan(content, paths, limits)
     left_out = [_is_left_out(path) for path in paths]
@@ -199,7 +199,7 @@ class _Scan:
 
     @staticmethod
     def lines(
-        content: pl.Series, prefixes: tuple[str, ...] = ()
+        content: pl.Series, prefixes: tuple[tuple[str, int], ...] = ()
     ) -> Iterator[tuple[int, int, int, str, int]]:
         """Yields row, number, first character, text and mask of each line that may hold one."""
         candidates = candidate_lines(content, prefixes=prefixes)

@@ -158,6 +158,7 @@ def test_placeholders_and_parts_of_words_are_left():
         {"prefixes": ["a"], "expression": "a", "check": "phone_home"},
         {"prefixes": ["\u00e9"], "expression": "\u00e9"},
         {"prefixes": ["a"], "expression": "a", "verify_url": "x"},
+        {"prefixes": ["a"], "expression": "a", "run": 30},
     ],
 )
 def test_an_unusable_file_is_refused(entry, tmp_path):
