@@ -32,6 +32,9 @@ def parse_profile(path: Path) -> Profile:
     threshold = reader.number("near_threshold", 0.7)
     if not 0.0 < threshold <= 1.0:
         reader.problem("near_threshold", f"is {threshold}", "write a Jaccard similarity, e.g. 0.7")
+    epsilon = reader.number("semantic_epsilon", 0.05)
+    if not 0.0 <= epsilon < 1.0:
+        reader.problem("semantic_epsilon", f"is {epsilon}", "write a distance, e.g. 0.05")
     values: dict[str, Any] = {
         "name": name,
         "lake_root": reader.text("lake_root"),
@@ -42,6 +45,8 @@ def parse_profile(path: Path) -> Profile:
         "bytes_per_token": reader.number("bytes_per_token", 3.6),
         "near_threshold": threshold,
         "semantic_enabled": reader.boolean("semantic_enabled", False),
+        "semantic_embedding": reader.text("semantic_embedding", "lexical"),
+        "semantic_epsilon": epsilon,
         "contexts": _contexts(reader),
         "mix_tokens": _mix_tokens(reader),
         "training": _training(reader, problems),

@@ -42,6 +42,10 @@ class Profile:
     """Used until the tokenizer exists; the packed assets report the measured figure."""
     near_threshold: float = 0.7
     semantic_enabled: bool = False
+    semantic_embedding: str = "lexical"
+    """`lexical`, `minilm` (the extra `semantic`), or the folder of a sentence-transformer."""
+    semantic_epsilon: float = 0.05
+    """A document falls at a cosine of 1 - epsilon or more to one that stays."""
     contexts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Phase -> context lengths in tokens to pack."""
     mix_tokens: Mapping[str, int] = field(default_factory=dict)

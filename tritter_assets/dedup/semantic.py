@@ -23,7 +23,14 @@ import pyarrow as pa
 
 from tritter_assets.dedup.bands import content_key
 from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS, cluster_rows, report_of
-from tritter_assets.dedup.embeddings import LEXICAL, Embed, embedder, normalized
+from tritter_assets.dedup.embeddings import (
+    LEXICAL,
+    PACKAGED,
+    Embed,
+    embedder,
+    embedding_version,
+    normalized,
+)
 from tritter_assets.dedup.index import (
     EXACT_INDEX,
     INDEX_SCHEMA,
@@ -61,7 +68,7 @@ class SemanticSettings:
     """Literals of the semantic index; all are part of its code version."""
 
     embedding: str = LEXICAL
-    """`lexical`, or the folder of a sentence-transformer."""
+    """`lexical`, `minilm`, or the folder of a sentence-transformer."""
     epsilon: float = 0.05
     """A document falls at a cosine of 1 - epsilon or more to one that stays."""
     documents_per_cluster: int = 1000
@@ -76,7 +83,10 @@ def code_version(enabled: bool, settings: SemanticSettings = DEFAULT_SETTINGS) -
     """Returns the version of everything that changes the semantic index."""
     if not enabled:
         return f"{STAGE_VERSION}.off"
-    return f"{STAGE_VERSION}.{fingerprint_of(asdict(settings), KERNEL_VERSION, SURVIVAL_ORDER)}"
+    values = asdict(settings)
+    if settings.embedding not in PACKAGED:
+        values["embedding"] = "folder"  # a path is no identity; its digest is an input of the index
+    return f"{STAGE_VERSION}.{fingerprint_of(values, KERNEL_VERSION, SURVIVAL_ORDER)}"
 
 
 def update_semantic_index(
@@ -176,12 +186,13 @@ def _embed_shards(
         (state.partition["source"], state.partition["shard"]): state.fingerprint
         for state in lake.states(SEMANTIC_EMBEDDINGS)
     }
+    named = embed is not None or settings.embedding in PACKAGED
+    name = settings.embedding if named else "folder"
+    version = KERNEL_VERSION if embed else embedding_version(settings.embedding)
     function = embed
     count = 0
     for (source, shard), signed in sorted(signature_states(lake, inputs).items()):
-        wanted = fingerprint_of(
-            SEMANTIC_EMBEDDINGS, settings.embedding, KERNEL_VERSION, signed.data_version
-        )
+        wanted = fingerprint_of(SEMANTIC_EMBEDDINGS, name, version, signed.data_version)
         if held.get((source, shard)) == wanted or signed.num_rows == 0:
             continue
         function = function or embedder(settings.embedding)

@@ -1,26 +1,27 @@
-"""Near-dedup, ours and datasketch in one run over the same corpus, with the same parameters.
+"""Near-dedup, ours and five ready-made tools in one run over the same corpus and parameters.
 
-    python -m tritter_assets_tests.benchmarks.near_dedup [CORPUS.parquet]
+    python -m tritter_assets_tests.benchmarks.near_dedup [CORPUS.parquet] [PEER ...]
 
 The corpus (columns id, repo, path, language, content) comes from the argument, or else from the
-harness.
-Both sides start from text in memory and end with duplicate pairs: 256 hashes, word 5-grams,
-Jaccard 0.7. Ours: shingles, sketches, 42 x 6 bands, join, exact verification. datasketch: regex
-words, Python sets of 5-grams, xxh32, update_batch, MinHashLSH at 0.7, pairs of its queries whose
-estimate reaches 0.7. Figures are MB of text per CPU second (all threads counted), best of three
-for ours. Precision and recall are over pairs, against exact Jaccard; the truth is an exact set
-join (prefix filter), which knows nothing of sketches or bands.
+harness; peers named limit the run to those. 256 hashes, word 5-grams, Jaccard 0.7 everywhere.
+Ours: shingles, sketches, 42 x 6 bands, join, exact verification, best of three. Each peer runs in
+a virtual environment and a process of its own (`peers/`), on one core, with what its authors call
+fastest, on the first documents up to the size in `PEERS`: the slow ones are slow to wait for.
+Figures are MB of text per CPU second from text in memory to the result, all threads counted.
+
+Precision and recall are over pairs, against exact Jaccard; the truth is an exact set join (prefix
+filter), which knows nothing of sketches or bands. Of peers that answer with documents instead,
+the number removed stands beside that which a correct run removes.
 
 Prints one JSON object last.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +34,28 @@ from tritter_assets.dedup.bands import BandLayout, band_keys, candidate_pairs, l
 from tritter_assets.dedup.kernel import kernels
 from tritter_assets.dedup.memory import open_duckdb
 from tritter_assets.dedup.text_arrays import ShingleSets, shingle_sets, sketches
-from tritter_assets_tests.benchmarks.harness import corpus_path
+from tritter_assets_tests.benchmarks.harness import corpus_path, report
+from tritter_assets_tests.benchmarks.peers.environments import Measured, Peer, measure_peer
 
 THRESHOLD = 0.7
 MEMORY_BYTES = 2 << 30
-PEER_MB = 40.0
-"""datasketch is measured on the first documents up to this many MB: 9 MB/s is slow to wait for."""
+PEERS = (
+    Peer(name="datasketch", megabytes=80.0),
+    Peer(name="rensa", megabytes=120.0),
+    Peer(name="daft", megabytes=300.0),
+    Peer(name="text_dedup", megabytes=25.0),
+    Peer(name="datatrove", megabytes=10.0),
+)
+"""With the MB of the corpus (its first documents) that each is given."""
 
 Pairs = set[tuple[int, int]]
 
 
 def main() -> None:
     arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
-    path = Path(arguments[0]) if arguments else corpus_path()
+    files = [Path(argument) for argument in arguments if argument.endswith(".parquet")]
+    named = {argument for argument in arguments if not argument.endswith(".parquet")}
+    path = files[0] if files else corpus_path()
     content = pq.read_table(path, columns=["content"]).column("content")
     content = content.cast(pa.large_string()).combine_chunks()
     if isinstance(content, pa.ChunkedArray):
@@ -60,39 +70,82 @@ def main() -> None:
     whole_s, ours = best_of_three(lambda: run_ours(content, layout))
     truth = true_pairs(sets)
 
-    peer_rows = int(np.searchsorted(text_ends(content), PEER_MB * 1e6, side="right"))
-    peer_content = content.slice(0, max(peer_rows, 1))
-    begin = time.process_time()
-    peer = run_datasketch(peer_content)
-    peer_s = time.process_time() - begin
-    peer_mb = text_mb(peer_content)
-    peer_truth = {pair for pair in truth if pair[1] < len(peer_content)}
-
-    ours_rate, peer_rate = megabytes / whole_s, peer_mb / peer_s
-    result = {
-        "bench": "near_dedup",
-        "ours": round(ours_rate, 1),
-        "unit": "MB per CPU second, text to verified pairs",
-        "peers": {"datasketch": round(peer_rate, 2)},
-        "ratio": round(ours_rate / peer_rate, 2),
-        "precision": ratio(len(ours & truth), len(ours)),
-        "recall": ratio(len(ours & truth), len(truth)),
-        "signatures_mb_per_s": round(megabytes / (sets_s + sketch_s), 1),
-        "stages_mb_per_s": {
+    one, two = (threaded_s(content, threads) for threads in (1, 2))
+    found = [measure_peer(peer, content) for peer in PEERS if not named or peer.name in named]
+    rates = {peer.name: round(peer.rate, 2) for peer in found if not peer.skipped}
+    ours_rate = megabytes / whole_s
+    report(
+        "near_dedup",
+        round(ours_rate, 1),
+        "MB per CPU second, text to verified pairs",
+        rates,
+        round(ours_rate / max(rates.values()), 2) if rates else None,
+        precision=ratio(len(ours & truth), len(ours)),
+        recall=ratio(len(ours & truth), len(truth)),
+        signatures_mb_per_s=round(megabytes / (sets_s + sketch_s), 1),
+        stages_mb_per_s={
             "shingles": round(megabytes / sets_s, 1),
             "sketches": round(megabytes / sketch_s, 1),
             "bands": round(megabytes / bands_s, 1),
         },
-        "documents": len(content),
-        "megabytes": round(megabytes, 1),
-        "pairs": len(ours),
-        "true_pairs": len(truth),
-        "peer_documents": len(peer_content),
-        "peer_megabytes": round(peer_mb, 1),
-        "peer_precision": {"datasketch": ratio(len(peer & peer_truth), len(peer))},
-        "peer_recall": {"datasketch": ratio(len(peer & peer_truth), len(peer_truth))},
+        threads_wall_speedup=round(one / two, 2),
+        documents=len(content),
+        megabytes=round(megabytes, 1),
+        languages=languages(path),
+        pairs=len(ours),
+        true_pairs=len(truth),
+        peer_details={peer.name: details(peer, truth) for peer in found},
+    )
+
+
+def details(peer: Measured, truth: Pairs) -> dict[str, Any]:
+    """What a peer was given and found, beside what is true of the same documents."""
+    if peer.skipped:
+        return {"skipped": peer.skipped}
+    true_here = {pair for pair in truth if pair[1] < peer.documents}
+    shown: dict[str, Any] = {
+        "version": peer.version,
+        "documents": peer.documents,
+        "megabytes": round(peer.megabytes, 1),
+        **(peer.counts or {}),
     }
-    print(json.dumps(result))
+    if peer.pairs is None:
+        shown["true_removed"] = removed(true_here)
+    else:
+        pairs = peer.pairs
+        shown["precision"] = ratio(len(pairs & true_here), len(pairs))
+        shown["recall"] = ratio(len(pairs & true_here), len(true_here))
+    return shown
+
+
+def removed(pairs: Pairs) -> int:
+    """How many documents fall when the first of each pair that still stands is kept."""
+    gone: set[int] = set()
+    for left, right in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
+        if left not in gone:
+            gone.add(right)
+    return len(gone)
+
+
+def threaded_s(content: pa.Array, threads: int) -> float:
+    """Wall seconds of the signatures when the corpus is cut among threads; best of three."""
+    rows = -(-len(content) // (8 * threads))
+    slices = [content.slice(at, rows) for at in range(0, len(content), rows)]
+    best = float("inf")
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(3):
+            begin = time.perf_counter()
+            for _ in pool.map(lambda part: sketches(shingle_sets(part)), slices):
+                pass
+            best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def languages(path: Path) -> dict[str, float]:
+    """MB of each language of the corpus."""
+    frame = pl.read_parquet(path, columns=["language", "content"])
+    size = (pl.col("content").str.len_bytes().sum() / 1e6).round(1)
+    return dict(frame.group_by("language").agg(size).sort("content", descending=True).iter_rows())
 
 
 def run_ours(content: pa.Array, layout: BandLayout) -> Pairs:
@@ -153,28 +206,6 @@ def true_pairs(sets: ShingleSets) -> Pairs:
         )
         candidates = pl.DataFrame(found.to_arrow_table())
     return verified(sets, candidates)
-
-
-def run_datasketch(content: pa.Array) -> Pairs:
-    """The usual way with datasketch 2.x, its fastest options."""
-    import xxhash
-    from datasketch import MinHash, MinHashLSH
-
-    words = re.compile(r"[a-z0-9_]+")
-    index = MinHashLSH(threshold=THRESHOLD, num_perm=256)
-    held = []
-    pairs: Pairs = set()
-    for number, text in enumerate(content.to_pylist()):
-        tokens = words.findall(text.lower())
-        shingles = {" ".join(tokens[i : i + 5]).encode() for i in range(len(tokens) - 4)}
-        minhash = MinHash(num_perm=256, hashfunc=xxhash.xxh32_intdigest, scheme="affine32")
-        minhash.update_batch(list(shingles or {text.encode()}))
-        for other in index.query(minhash):
-            if held[other].jaccard(minhash) >= THRESHOLD:
-                pairs.add((other, number))
-        index.insert(number, minhash)
-        held.append(minhash)
-    return pairs
 
 
 def best_of_three(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -77,7 +77,7 @@ def test_an_embedding_can_be_plugged_in(lake: Lake) -> None:
         lake, inputs, settings=settings, embed=by_first_word, fingerprint=FINGERPRINT
     )
     assert report.num_dropped == 2  # 4 is 0 again, 5 is 1 again
-    with pytest.raises(ContractViolation, match="neither 'lexical' nor a folder"):
+    with pytest.raises(ContractViolation, match="neither 'lexical', 'minilm' nor a folder"):
         embedder("mine")
 
 
