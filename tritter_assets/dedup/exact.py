@@ -2,33 +2,35 @@
 
 Input: `signatures/*`. Output: `dedup/exact_index` (see `index.py`). Grouping is by
 `normalized_sha256`, which also joins all byte-identical content; `match` says which of the two a
-member is. It is one streaming group-by, so every update is the batch result by construction; only
-the documents that have a copy are held in memory.
+member is. An update reads the signatures of changed shards and looks up what else has the same
+contents (`cluster_update.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
-import polars as pl
-
-from tritter_assets.dedup.bands import content_key
-from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS, cluster_rows, report_of
+from tritter_assets.dedup.cluster_update import (
+    fitting,
+    open_cache,
+    report_of_cache,
+    solve_again,
+    take_documents,
+    write_clusters,
+)
 from tritter_assets.dedup.index import (
     EXACT_INDEX,
-    INDEX_SCHEMA,
     SURVIVAL_ORDER,
     IndexReport,
     ShardInput,
-    scan_signatures,
     signature_states,
 )
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.verdict import Reason
 
-STAGE_VERSION = "1"
-
-NO_PAIRS = pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64, "score": pl.Float32})
+STAGE_VERSION = "2"
+"""2: written by ranges of the cluster id."""
 
 
 def code_version() -> str:
@@ -50,27 +52,17 @@ def update_exact_index(
         MissingProvenance: an input has no signatures.
     """
     states = signature_states(lake, inputs)
-    scanned = scan_signatures(lake, inputs, DOCUMENT_COLUMNS)
-    copied = (
-        scanned.select("id", "normalized_sha256")
-        .unique()
-        .group_by("normalized_sha256")
-        .len()
-        .filter(pl.col("len") > 1)
-        .select("normalized_sha256")
-        .collect(engine="streaming")
-    )
-    documents = (
-        scanned.join(copied.lazy(), on="normalized_sha256", how="semi")
-        .with_columns(content_key())
-        .collect(engine="streaming")
-    )
-    rows = cluster_rows(documents, NO_PAIRS, match="content", reason=Reason.EXACT_DUPLICATE)
-    lake.write(EXACT_INDEX, rows.to_arrow(), INDEX_SCHEMA, fingerprint=fingerprint)
-    identical = rows.filter(pl.col("match") == "content").height
-    return report_of(
-        EXACT_INDEX,
-        rows,
-        sum(state.num_rows for state in states.values()),
-        {"shards": len(states), "byte_identical_members": identical},
-    )
+    cache = open_cache(lake, EXACT_INDEX, code_version(), [EXACT_INDEX])
+    with closing(cache):
+        taken = take_documents(lake, cache, inputs, states)
+        contents = None if taken.everything else taken.dirty
+        solved = solve_again(cache, contents, match="content", reason=Reason.EXACT_DUPLICATE)
+        write_clusters(lake, cache, EXACT_INDEX, solved, fingerprint=fingerprint)
+        report = report_of_cache(
+            EXACT_INDEX,
+            cache,
+            sum(state.num_rows for state in states.values()),
+            {"shards": len(states), "contents_changed": len(taken.dirty)},
+        )
+        cache.commit(fitting(lake, code_version(), [EXACT_INDEX]))
+    return report

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from tritter_assets.errors import MissingProvenance
-from tritter_assets.lake import Lake, PartitionState
+from tritter_assets.lake import Lake, LakeSnapshot, PartitionState
 
 EXACT_INDEX = "dedup/exact_index"
 NEAR_INDEX = "dedup/near_index"
@@ -82,17 +82,13 @@ def signature_states(
     Raises:
         MissingProvenance: an input has no signatures, or is listed twice.
     """
-    found: dict[tuple[str, str], PartitionState] = {}
-    for source in sorted({item.source for item in inputs}):
-        for state in lake.states(f"signatures/{source}"):
-            found[source, state.partition["shard"]] = state
+    snapshot = LakeSnapshot(lake.location)  # opens each table once
     states: dict[tuple[str, str], PartitionState] = {}
     for item in inputs:
         key = (item.source, item.shard)
         if key in states:
             raise MissingProvenance(f"shard {key} is listed twice among the inputs of an index")
-        # A shard without rows has no files, so `states` cannot see it.
-        state = found.get(key) or lake.state(f"signatures/{item.source}", {"shard": item.shard})
+        state = snapshot.state(f"signatures/{item.source}", {"shard": item.shard})
         if state is None:
             raise MissingProvenance(
                 f"signatures/{item.source} has no shard {item.shard!r}: materialise "

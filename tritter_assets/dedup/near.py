@@ -12,43 +12,56 @@ Output: `dedup/near_index` (see `index.py`), the evidence `dedup/near_pairs`, an
 | layout | threshold and band layout the pair was found with |
 
 Incremental: what holds at every moment is that `near_pairs` has every verified pair among the
-contents in `near_bands`. An update (1) takes vanished documents out of the bands, (2) finds and
-verifies the pairs of contents the bands do not hold yet, against each other and against the bands,
-(3) writes the pairs, (4) writes the bands of changed shards, (5) solves. Killed between any two
-steps, the next update completes it. A pair depends on two contents alone, so the pairs, and with
-them the index, are those of a batch run over the same documents.
+contents in `near_bands`. An update (1) takes vanished documents out of the bands, (2) looks the
+bands of new contents up among those of all, and verifies the pairs found, (3) writes the pairs of
+changed clusters, (4) writes the bands of changed shards, (5) writes changed clusters, (6) keeps its
+cache. Killed between any two steps, the next update completes it: a cache that does not fit the
+tables is made again. A pair depends on two contents alone, so the pairs, and with them the index,
+are those of a batch run over the same documents.
 
-Cost of an update: banding and verification in proportion to new contents; one scan of band keys
-(9 bytes a row, 42 rows a document) for the join; clustering linear in the pairs, not in documents.
+Cost of an update: banding, look-up and verification in proportion to new contents; solving in
+proportion to changed clusters; writing in proportion to the files that hold them; and one read of
+the tables' logs. Verification reads row groups of `filtered/*`, so a candidate costs more than its
+own text.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tritter_assets.dedup.band_runs import BandRuns, distinct_pairs
 from tritter_assets.dedup.bands import (
     BANDS_SCHEMA,
     BandLayout,
+    band_hashes,
+    band_keys,
     band_rows,
-    candidate_pairs,
-    content_key,
     layout_for,
+    unpack_sketches,
 )
-from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS, cluster_rows, report_of
+from tritter_assets.dedup.cluster_update import (
+    Shard,
+    Taken,
+    fitting,
+    open_cache,
+    read_signatures,
+    report_of_cache,
+    solve_again,
+    take_documents,
+    write_clusters,
+)
+from tritter_assets.dedup.document_cache import DocumentCache, cache_folder
 from tritter_assets.dedup.index import (
-    INDEX_SCHEMA,
     NEAR_INDEX,
     SURVIVAL_ORDER,
     IndexReport,
     ShardInput,
-    scan_signatures,
     signature_states,
 )
 from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
@@ -56,7 +69,8 @@ from tritter_assets.dedup.verify import lake_reader, verify_pairs
 from tritter_assets.lake import Lake, PartitionState, fingerprint_of
 from tritter_assets.verdict import Reason
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: pairs and clusters written by ranges of a key, bands looked up in sorted runs."""
 
 NEAR_BANDS = "dedup/near_bands"
 NEAR_PAIRS = "dedup/near_pairs"
@@ -72,7 +86,8 @@ PAIRS_SCHEMA = pa.schema(
     ]
 )
 
-_Shard = tuple[str, str]
+_BATCH_SHARE = 4
+"""From a quarter of all entries on, one pass over the bands costs less than looking new ones up."""
 
 
 def code_version(threshold: float) -> str:
@@ -94,250 +109,134 @@ def update_near_index(
         lake: The lake.
         inputs: Every shard that takes part; a shard left out is taken out of the index.
         threshold: Smallest Jaccard similarity of a duplicate.
-        memory_limit_bytes: Joins spill and verification works in groups beyond it.
+        memory_limit_bytes: Look-ups and verification work in pieces beyond it.
         fingerprint: Hash of `code_version(threshold)` and `index.inputs_version(lake, inputs)`.
 
     Raises:
         MissingProvenance: an input has no signatures, or `filtered` is newer than they are.
         ContractViolation: the threshold is out of range.
     """
-    update = _Update(lake, inputs, layout_for(threshold), memory_limit_bytes)
-    plan = update.plan()
-    update.take_out(plan)
-    pairs, details = update.find_pairs(plan)
-    documents = update.clustered_documents(pairs)
-    evidence = _evidence(pairs, documents, update.layout.name)
-    lake.write(
-        NEAR_PAIRS,
-        evidence.to_arrow(),
-        PAIRS_SCHEMA,
-        fingerprint=fingerprint_of(NEAR_PAIRS, fingerprint),
-    )
-    update.put_in(plan)
-    scored = pairs.select("left", "right", score="jaccard")
-    rows = cluster_rows(documents, scored, match="near", reason=Reason.NEAR_DUPLICATE)
-    lake.write(NEAR_INDEX, rows.to_arrow(), INDEX_SCHEMA, fingerprint=fingerprint)
-    return report_of(NEAR_INDEX, rows, update.num_documents, details)
+    layout = layout_for(threshold)
+    states = signature_states(lake, inputs)
+    version, tables = code_version(threshold), (NEAR_PAIRS, NEAR_INDEX)
+    bands = _Bands(lake, layout, states)
+    bands.take_out()
+    cache = open_cache(lake, NEAR_INDEX, version, tables)
+    with closing(cache):
+        runs = BandRuns(cache_folder(lake, NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes)
+        stale = _stale_shards(cache, states)
+        taken = take_documents(lake, cache, inputs, states)
+        fresh = _fresh_contents(cache, taken, bands)
+        wanted = None if cache.is_new else fresh
+        entries = _entries(lake, layout, stale, wanted)
+        candidates = _look_up(cache, runs, entries, fresh)
+        verified = verify_pairs(
+            lake_reader(lake),
+            candidates,
+            _places(cache, candidates),
+            threshold=threshold,
+            memory_limit_bytes=memory_limit_bytes,
+        )
+        changed = _join(lake, cache, taken, layout, verified.pairs)
+        solved = solve_again(
+            cache,
+            None if taken.everything else changed,
+            match="near",
+            reason=Reason.NEAR_DUPLICATE,
+        )
+        lake.replace_keys(
+            NEAR_PAIRS,
+            evidence_rows(solved.pairs, solved.documents, layout.name),
+            PAIRS_SCHEMA,
+            order=("id_a", "id_b"),
+            dropped=None if solved.contents is None else cache.old_clusters(solved.contents)[1],
+            fingerprint=fingerprint_of(NEAR_PAIRS, fingerprint),
+        )
+        bands.put_in()
+        write_clusters(lake, cache, NEAR_INDEX, solved, fingerprint=fingerprint)
+        details: dict[str, int | float | str] = {
+            "shards": len(states),
+            "shards_changed": len(bands.changed),
+            "shards_removed": len(bands.removed),
+            "new_contents": len(fresh),
+            "candidates": candidates.height,
+            "pairs_computed": verified.num_computed,
+            "pairs": cache.num_pairs,
+            "layout": layout.name,
+        }
+        num_documents = sum(state.num_rows for state in states.values())
+        report = report_of_cache(NEAR_INDEX, cache, num_documents, details)
+        cache.set_runs(runs.runs)
+        cache.commit(fitting(lake, version, tables))
+        runs.sweep()
+    return report
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Which partitions of the bands have to change."""
-
-    removed: tuple[_Shard, ...]
-    changed: tuple[_Shard, ...]
-    held: frozenset[_Shard]
-    """Shards whose partition of the bands holds rows before the update."""
-
-
-class _Update:
-    """One update: inputs, their states, and the steps that `update_near_index` orders."""
+class _Bands:
+    """The table of band keys, one partition per shard, and which of them have to change."""
 
     def __init__(
-        self,
-        lake: Lake,
-        inputs: Sequence[ShardInput],
-        layout: BandLayout,
-        memory_limit_bytes: int,
+        self, lake: Lake, layout: BandLayout, states: Mapping[Shard, PartitionState]
     ) -> None:
         self._lake = lake
-        self._inputs = inputs
-        self.layout = layout
-        self._memory_limit_bytes = memory_limit_bytes
-        self._states = signature_states(lake, inputs)
-        self.num_documents = sum(state.num_rows for state in self._states.values())
-
-    def plan(self) -> _Plan:
-        held = {
+        self._layout = layout
+        self._states = states
+        stored = {
             (state.partition["source"], state.partition["shard"]): state
-            for state in self._lake.states(NEAR_BANDS)
+            for state in lake.states(NEAR_BANDS)
             if state.num_rows
         }
-        changed = []
-        for shard, signed in sorted(self._states.items()):
-            bands = held.get(shard)
-            if signed.num_rows == 0 and bands is None:
-                continue
-            if bands is None or bands.fingerprint != self._bands_fingerprint(signed):
-                changed.append(shard)
-        return _Plan(
-            removed=tuple(sorted(set(held) - set(self._states))),
-            changed=tuple(changed),
-            held=frozenset(held),
+        self._held = frozenset(stored)
+        self.removed = tuple(sorted(self._held - set(states)))
+        self.changed = tuple(
+            shard
+            for shard, signed in sorted(states.items())
+            if (signed.num_rows or shard in stored)
+            and (shard not in stored or stored[shard].fingerprint != self._fingerprint(signed))
         )
 
-    def take_out(self, plan: _Plan) -> None:
-        """Removes from the bands every document that is gone, before any pair is touched."""
-        for source, shard in plan.removed:
-            self._write_bands((source, shard), BANDS_SCHEMA.empty_table(), "removed")
-        for source, shard in plan.changed:
-            if (source, shard) not in plan.held:
+    def take_out(self) -> None:
+        """Removes every document that is gone, before any pair is touched."""
+        for shard in self.removed:
+            self._write(shard, BANDS_SCHEMA.empty_table(), fingerprint_of(NEAR_BANDS, "removed"))
+        for source, shard in self.changed:
+            if (source, shard) not in self._held:
                 continue
             stored = self._lake.scan(NEAR_BANDS).filter(
                 (pl.col("source") == source) & (pl.col("shard") == shard)
             )
-            current = self._signatures((source, shard), ["id", "content"])
-            staying = stored.filter(pl.col("layout") == self.layout.name).join(
+            current = read_signatures(self._lake, (source, shard), ["id", "content"])
+            staying = stored.filter(pl.col("layout") == self._layout.name).join(
                 current.lazy(), on=["id", "content"], how="semi"
             )
             before = stored.select(pl.len()).collect().item()
             rows = staying.sort("id", "band").collect()
             if rows.height < before:
-                self._write_bands((source, shard), rows.to_arrow(), "partial")
+                partial = fingerprint_of(NEAR_BANDS, "partial")
+                self._write((source, shard), rows.to_arrow(), partial)
 
-    def find_pairs(self, plan: _Plan) -> tuple[pl.DataFrame, dict[str, int | float | str]]:
-        """Returns all verified pairs of current contents (left, right, jaccard), and counts."""
-        known = self._known_pairs()
-        details: dict[str, int | float | str] = {
-            "shards": len(self._states),
-            "shards_changed": len(plan.changed),
-            "shards_removed": len(plan.removed),
-            "new_contents": 0,
-            "candidates": 0,
-            "pairs_computed": 0,
-            "layout": self.layout.name,
-        }
-        with tempfile.TemporaryDirectory(prefix="tritter-bands-") as folder:
-            num_fresh = self._spill_fresh_bands(plan.changed, Path(folder))
-            if num_fresh:
-                import pyarrow.dataset as pads  # brings pandas: not at every load
-
-                fresh = pads.dataset(folder, format="parquet")
-                held = [self._lake.dataset(NEAR_BANDS)] if self._lake.exists(NEAR_BANDS) else []
-                candidates = candidate_pairs(
-                    fresh, held, memory_limit_bytes=self._memory_limit_bytes
-                )
-                verified = verify_pairs(
-                    lake_reader(self._lake),
-                    candidates,
-                    self._places(candidates),
-                    threshold=self.layout.threshold,
-                    memory_limit_bytes=self._memory_limit_bytes,
-                )
-                details |= {
-                    "new_contents": num_fresh,
-                    "candidates": candidates.height,
-                    "pairs_computed": verified.num_computed,
-                }
-                known = pl.concat([known, verified.pairs]).unique(["left", "right"], keep="last")
-        details["pairs"] = known.height
-        return known.sort("left", "right"), details
-
-    def put_in(self, plan: _Plan) -> None:
-        """Writes the bands of changed shards; the pairs already cover them."""
-        for source, shard in plan.changed:
-            signatures = self._signatures((source, shard), ["id", "content", "minhash"])
-            rows = band_rows(signatures, self.layout).with_columns(
-                source=pl.lit(source), shard=pl.lit(shard), layout=pl.lit(self.layout.name)
-            )
-            fingerprint = self._bands_fingerprint(self._states[source, shard])
-            self._write_bands((source, shard), rows.to_arrow(), fingerprint)
-
-    def clustered_documents(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Returns the documents that have a copy or stand in a pair; no other is held."""
-        scanned = scan_signatures(self._lake, self._inputs, DOCUMENT_COLUMNS).with_columns(
-            content_key()
-        )
-        copied = (
-            scanned.select("id", "content")
-            .unique()
-            .group_by("content")
-            .len()
-            .filter(pl.col("len") > 1)
-            .select("content")
-            .collect(engine="streaming")
-        )
-        wanted = pl.concat(
-            [copied, pairs.select(content="left"), pairs.select(content="right")]
-        ).unique()
-        return scanned.join(wanted.lazy(), on="content", how="semi").collect(engine="streaming")
-
-    # -- parts -----------------------------------------------------------------------------------
-
-    def _known_pairs(self) -> pl.DataFrame:
-        """Returns stored pairs of this layout whose two contents are still there."""
-        if not self._lake.exists(NEAR_PAIRS):
-            schema = {"left": pl.Int64, "right": pl.Int64, "jaccard": pl.Float32}
-            return pl.DataFrame(schema=schema)
-        stored = (
-            self._lake.scan(NEAR_PAIRS)
-            .filter(
-                (pl.col("layout") == self.layout.name)
-                & (pl.col("content_a") != pl.col("content_b"))
-            )
-            .select(
-                left=pl.min_horizontal("content_a", "content_b"),
-                right=pl.max_horizontal("content_a", "content_b"),
-                jaccard="jaccard",
-            )
-            .collect()
-        )
-        wanted = pl.concat([stored["left"], stored["right"]]).unique().to_frame("content")
-        current = (
-            scan_signatures(self._lake, self._inputs, ["normalized_sha256"])
-            .select(content_key())
-            .join(wanted.lazy(), on="content", how="semi")
-            .unique()
-            .collect(engine="streaming")
-        )
-        for end in ("left", "right"):
-            stored = stored.join(current, left_on=end, right_on="content", how="semi")
-        return stored
-
-    def _spill_fresh_bands(self, shards: Iterable[_Shard], folder: Path) -> int:
-        """Writes the bands of contents that the stored bands lack; returns how many contents."""
-        seen = self._held_contents()
-        num_fresh = 0
-        for number, shard in enumerate(shards):
-            signatures = (
-                self._signatures(shard, ["id", "content", "minhash"])
-                .unique("content", keep="first", maintain_order=True)
-                .join(seen, on="content", how="anti")
-            )
-            if signatures.is_empty():
-                continue
-            num_fresh += signatures.height
-            seen = pl.concat([seen, signatures.select("content")])
-            rows = band_rows(signatures, self.layout).select("content", "band", "key")
-            pq.write_table(rows.to_arrow(), folder / f"{number:06d}.parquet")
-        return num_fresh
-
-    def _held_contents(self) -> pl.DataFrame:
+    def held_contents(self) -> pl.Series:
+        """Returns the contents whose pairs are known to be written."""
         if not self._lake.exists(NEAR_BANDS):
-            return pl.DataFrame(schema={"content": pl.Int64})
-        return (
-            self._lake.scan(NEAR_BANDS)
-            .filter(pl.col("band") == 0)
-            .select("content")
-            .unique()
-            .collect(engine="streaming")
-        )
+            return pl.Series(dtype=pl.Int64)
+        here = (pl.col("band") == 0) & (pl.col("layout") == self._layout.name)
+        stored = self._lake.scan(NEAR_BANDS).filter(here).select("content").unique()
+        return stored.collect(engine="streaming")["content"]
 
-    def _places(self, candidates: pl.DataFrame) -> pl.DataFrame:
-        """Returns where to read each candidate content: its first document by source and shard."""
-        wanted = pl.concat([candidates["left"], candidates["right"]]).unique().to_frame("content")
-        columns = ["normalized_sha256", "content_sha256", "num_shingles"]
-        return (
-            scan_signatures(self._lake, self._inputs, columns)
-            .with_columns(content_key())
-            .join(wanted.lazy(), on="content", how="semi")
-            .collect(engine="streaming")
-            .sort("source", "shard", "id")
-            .unique("content", keep="first", maintain_order=True)
-        )
+    def put_in(self) -> None:
+        """Writes the bands of changed shards; the pairs already cover them."""
+        for source, shard in self.changed:
+            signatures = read_signatures(self._lake, (source, shard), ["id", "content", "minhash"])
+            rows = band_rows(signatures, self._layout).with_columns(
+                source=pl.lit(source), shard=pl.lit(shard), layout=pl.lit(self._layout.name)
+            )
+            fingerprint = self._fingerprint(self._states[source, shard])
+            self._write((source, shard), rows.to_arrow(), fingerprint)
 
-    def _signatures(self, shard: _Shard, columns: Sequence[str]) -> pl.DataFrame:
-        source, name = shard
-        scanned = self._lake.scan(f"signatures/{source}").filter(pl.col("shard") == name)
-        return scanned.with_columns(content_key()).select(columns).collect().sort("id")
+    def _fingerprint(self, signed: PartitionState) -> str:
+        return fingerprint_of(NEAR_BANDS, self._layout.name, signed.data_version)
 
-    def _bands_fingerprint(self, signed: PartitionState) -> str:
-        return fingerprint_of(NEAR_BANDS, self.layout.name, signed.data_version)
-
-    def _write_bands(self, shard: _Shard, rows: pa.Table, fingerprint: str) -> None:
-        """Writes one partition; a word in place of a fingerprint marks it as unfinished."""
-        if not all(character in "0123456789abcdef" for character in fingerprint):
-            fingerprint = fingerprint_of(NEAR_BANDS, fingerprint)
+    def _write(self, shard: Shard, rows: pa.Table, fingerprint: str) -> None:
         source, name = shard
         self._lake.write(
             NEAR_BANDS,
@@ -348,7 +247,112 @@ class _Update:
         )
 
 
-def _evidence(pairs: pl.DataFrame, documents: pl.DataFrame, layout: str) -> pl.DataFrame:
+def _stale_shards(cache: DocumentCache, states: Mapping[Shard, PartitionState]) -> list[Shard]:
+    known = cache.shard_versions()
+    return sorted(s for s, state in states.items() if known.get(s) != state.data_version)
+
+
+def _fresh_contents(cache: DocumentCache, taken: Taken, bands: _Bands) -> pl.Series:
+    """Returns the contents whose pairs are not known yet."""
+    present = cache.present(taken.new)
+    if not cache.is_new:
+        return present
+    return present.filter(~present.is_in(bands.held_contents().implode()))
+
+
+def _look_up(
+    cache: DocumentCache,
+    runs: BandRuns,
+    entries: Iterable[tuple[np.ndarray, np.ndarray]],
+    fresh: pl.Series,
+) -> pl.DataFrame:
+    """Puts the bands of new contents into the runs; returns the pairs (left, right) they make."""
+    held = list(runs.runs)
+    num_held = runs.num_entries
+    runs.add_all(entries)
+    added = [run for run in runs.runs if run not in held]
+    if not added:
+        return pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64})
+    cache.revive(fresh)
+    dead = cache.dead()
+    ordered = fresh.sort().to_numpy()
+    if (runs.num_entries - num_held) * _BATCH_SHARE >= runs.num_entries:
+        everything = runs.merge(runs.runs, dead)
+        cache.forget_dead()
+        found = runs.pairs_within(everything, ordered)
+    else:
+        one = added[0] if len(added) == 1 else runs.merge(added, dead)
+        found = chain(runs.pairs_within(one), runs.pairs_between(one, held))
+    pairs = distinct_pairs(found)
+    runs.settle(dead)
+    living = cache.present(pl.concat([pairs["left"], pairs["right"]])).implode()
+    return pairs.filter(pl.col("left").is_in(living) & pl.col("right").is_in(living))
+
+
+def _entries(
+    lake: Lake,
+    layout: BandLayout,
+    shards: Sequence[Shard],
+    wanted: pl.Series | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields hashes and contents of the bands of contents (None: of all) in shards, each once."""
+    done = pl.Series(dtype=pl.Int64)
+    for shard in shards:
+        if wanted is not None and done.len() == wanted.len():
+            break
+        signatures = read_signatures(lake, shard, ["content", "minhash"]).unique("content")
+        if wanted is not None:
+            signatures = signatures.filter(pl.col("content").is_in(wanted.implode()))
+        signatures = signatures.filter(~pl.col("content").is_in(done.implode()))
+        if signatures.height:
+            done = pl.concat([done, signatures["content"]])
+            keys = band_keys(unpack_sketches(signatures["minhash"]), layout)
+            contents = np.repeat(signatures["content"].to_numpy(), layout.num_bands)
+            yield band_hashes(keys), contents
+
+
+def _places(cache: DocumentCache, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Returns where to read each candidate content: its first document by source and shard."""
+    wanted = pl.concat([candidates["left"], candidates["right"]])
+    return (
+        cache.documents(wanted)
+        .sort("source", "shard", "id")
+        .unique("content", keep="first", maintain_order=True)
+    )
+
+
+def _join(
+    lake: Lake, cache: DocumentCache, taken: Taken, layout: BandLayout, verified: pl.DataFrame
+) -> pl.Series:
+    """Brings the pairs of the cache up to date; returns the contents to be solved again."""
+    if cache.is_new:
+        cache.add_pairs(_known_pairs(lake, cache, layout))
+    gone = taken.dirty.filter(~taken.dirty.is_in(cache.present(taken.dirty).implode()))
+    mates = cache.bury(gone)
+    cache.add_pairs(verified)
+    return pl.concat([taken.dirty, mates, verified["left"], verified["right"]])
+
+
+def _known_pairs(lake: Lake, cache: DocumentCache, layout: BandLayout) -> pl.DataFrame:
+    """Returns stored pairs of this layout whose two contents are still there."""
+    if not lake.exists(NEAR_PAIRS):
+        schema = {"left": pl.Int64, "right": pl.Int64, "jaccard": pl.Float32}
+        return pl.DataFrame(schema=schema)
+    stored = (
+        lake.scan(NEAR_PAIRS)
+        .filter((pl.col("layout") == layout.name) & (pl.col("content_a") != pl.col("content_b")))
+        .select(
+            left=pl.min_horizontal("content_a", "content_b"),
+            right=pl.max_horizontal("content_a", "content_b"),
+            jaccard="jaccard",
+        )
+        .collect()
+    )
+    living = cache.present(pl.concat([stored["left"], stored["right"]])).implode()
+    return stored.filter(pl.col("left").is_in(living) & pl.col("right").is_in(living))
+
+
+def evidence_rows(pairs: pl.DataFrame, documents: pl.DataFrame, layout: str) -> pl.DataFrame:
     """Returns the rows of `near_pairs`: verified pairs, and each copy with its first document."""
     firsts = documents.group_by("content").agg(first=pl.col("id").min())
     between = (

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tritter_assets.dedup.kernel import kernels
 from tritter_assets.dedup.text_arrays import ShingleSets, shingle_sets
@@ -36,23 +37,31 @@ class Verified:
 
 
 def lake_reader(lake: Lake) -> Reader:
-    """Returns a reader of `filtered/<source>` for places with columns id, source, shard."""
-    import pyarrow.dataset as pads  # brings pandas: not at every load of the definitions
+    """Returns a reader of `filtered/<source>` for places with columns id, source, shard.
+
+    Each source's log is read once. Of each file the ids are read first, then the texts of the row
+    groups that hold a wanted one, and of no other.
+    """
 
     def read(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
-        for (source, shard), wanted in places.group_by(["source", "shard"], maintain_order=True):
-            ids = wanted["id"].to_arrow().cast(pa.string())
-            condition = (pads.field("shard") == shard) & pads.field("id").isin(ids)
-            scanner = lake.dataset(f"filtered/{source}").scanner(
-                columns=["id", "content", "content_sha256"],
-                filter=condition,
-                batch_size=1024,
-                batch_readahead=1,
-                fragment_readahead=1,
-            )
-            yield from scanner.to_batches()
+        for (source,), here in places.group_by("source", maintain_order=True):
+            table = f"filtered/{source}"
+            filesystem = lake.location.filesystem(table)
+            wanted = dict(here.group_by("shard").agg("id").iter_rows())
+            for shard, path in lake.files(table, "shard", sorted(wanted)):
+                with filesystem.open_input_file(path) as file:
+                    yield from _wanted_rows(pq.ParquetFile(file), pl.Series(wanted[shard]))
 
     return read
+
+
+def _wanted_rows(file: pq.ParquetFile, wanted: pl.Series) -> Iterator[pa.RecordBatch]:
+    for group in range(file.num_row_groups):
+        ids = pl.Series(file.read_row_group(group, columns=["id"]).column("id"))
+        positions = ids.is_in(wanted.implode()).arg_true().to_arrow()
+        if len(positions):
+            rows = file.read_row_group(group, columns=["id", "content", "content_sha256"])
+            yield from rows.take(positions).combine_chunks().to_batches(max_chunksize=1024)
 
 
 def verify_pairs(
@@ -132,22 +141,25 @@ def _load(
     read: Reader, places: pl.DataFrame, nodes: np.ndarray, num_contents: int
 ) -> tuple[ShingleSets, np.ndarray]:
     """Returns the sets of some contents, and content number -> position among the sets (or -1)."""
-    expected = places.select("id", "content_sha256").with_columns(node=pl.Series(nodes))
     lengths, hashes, found = [], [], []
-    for batch in read(places):
-        documents = pl.DataFrame(
-            {"id": batch.column("id"), "actual": batch.column("content_sha256")}
-        ).join(expected, on="id", how="left", maintain_order="left")
-        changed = documents.filter(pl.col("actual") != pl.col("content_sha256"))
-        if changed.height:
-            raise MissingProvenance(
-                f"document {changed['id'][0]} is not what was signed: materialise the signatures "
-                "of its shard again"
-            )
-        sets = shingle_sets(batch.column("content"))
-        lengths.append(sets.counts())
-        hashes.append(sets.hashes)
-        found.append(documents["node"].to_numpy())
+    numbered = places.with_columns(node=pl.Series(nodes), repeat=pl.int_range(pl.len()).over("id"))
+    # An id may stand for two contents in two shards; each reading looks for it in one.
+    for some in numbered.partition_by("repeat", maintain_order=True):
+        expected = some.select("id", "content_sha256", "node")
+        for batch in read(some):
+            documents = pl.DataFrame(
+                {"id": batch.column("id"), "actual": batch.column("content_sha256")}
+            ).join(expected, on="id", how="left", maintain_order="left")
+            changed = documents.filter(pl.col("actual") != pl.col("content_sha256"))
+            if changed.height:
+                raise MissingProvenance(
+                    f"document {changed['id'][0]} is not what was signed: materialise the "
+                    "signatures of its shard again"
+                )
+            sets = shingle_sets(batch.column("content"))
+            lengths.append(sets.counts())
+            hashes.append(sets.hashes)
+            found.append(documents["node"].to_numpy())
     position = np.full(num_contents, -1, dtype=np.int64)
     order = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
     position[order] = np.arange(len(order))

@@ -8,9 +8,10 @@ from tritter_assets.defs.stage import Platform
 
 def signed_shards(platform: Platform) -> tuple[ShardInput, ...]:
     """The shards of active sources that have signatures, with each source's priority."""
+    lake = platform.frozen().lake
     return tuple(
         ShardInput(source=contract.id, shard=shard, priority=contract.priority)
         for contract in platform.catalog.active_sources()
         for shard in contract.shards
-        if platform.lake.state(f"signatures/{contract.id}", {"shard": shard}) is not None
+        if lake.state(f"signatures/{contract.id}", {"shard": shard}) is not None
     )

@@ -4,7 +4,8 @@ from tritter_assets.lake.artifacts import Artifact, ArtifactStore
 from tritter_assets.lake.fingerprint import fingerprint_of
 from tritter_assets.lake.location import LakeLocation
 from tritter_assets.lake.snapshot import LakeSnapshot
-from tritter_assets.lake.table import Lake, PartitionState
+from tritter_assets.lake.states import PartitionState
+from tritter_assets.lake.table import Lake
 
 __all__ = [
     "Artifact",

@@ -19,7 +19,8 @@ import polars as pl
 import pyarrow as pa
 
 from tritter_assets.errors import LakeCorruption
-from tritter_assets.lake.table import Lake, PartitionState
+from tritter_assets.lake.states import PartitionState
+from tritter_assets.lake.table import Lake
 
 MANIFEST_SCHEMA = pa.schema(
     [

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from deltalake import DeltaTable
 
 from tritter_assets.lake.location import LakeLocation
-from tritter_assets.lake.table import NO_PARTITION, Lake, PartitionState
+from tritter_assets.lake.states import PartitionState, TableStates
+from tritter_assets.lake.table import NO_PARTITION, Lake
 
 
 class LakeSnapshot(Lake):
@@ -19,7 +20,7 @@ class LakeSnapshot(Lake):
     def __init__(self, location: LakeLocation) -> None:
         super().__init__(location)
         self._tables: dict[str, DeltaTable | None] = {}
-        self._states: dict[tuple[str, tuple[tuple[str, str], ...]], PartitionState | None] = {}
+        self._read: dict[str, TableStates] = {}
 
     def exists(self, table: str) -> bool:
         """True when the table existed when it was first asked for."""
@@ -31,10 +32,14 @@ class LakeSnapshot(Lake):
         self, table: str, partition: Mapping[str, str] = NO_PARTITION
     ) -> PartitionState | None:
         """Returns the state of a partition when it was first asked for."""
-        key = (table, tuple(sorted(partition.items())))
-        if key not in self._states:
-            self._states[key] = super().state(table, partition)
-        return self._states[key]
+        if not self.exists(table):
+            return None
+        return self._table_states(table).of(partition)
+
+    def _table_states(self, table: str) -> TableStates:
+        if table not in self._read:
+            self._read[table] = super()._table_states(table)
+        return self._read[table]
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         if version is None and self.exists(table):

@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,8 +28,11 @@ from tritter_assets.lake.fingerprint import (
     from_transaction_version,
     to_transaction_version,
 )
+from tritter_assets.lake.key_ranges import KeyRanges, RangeChange
 from tritter_assets.lake.location import LakeLocation
 from tritter_assets.lake.partition_writer import PartitionWriter
+from tritter_assets.lake.states import PartitionState, TableStates, application_id
+from tritter_assets.lake.transactions import application_transactions
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -38,22 +40,12 @@ if TYPE_CHECKING:
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9_.\-]+")
 NO_PARTITION: Mapping[str, str] = {}
 _COMMIT_ATTEMPTS = 8
+_SUMS = ("table#sum0", "table#sum1")
+_SIGNED = 1 << 63
+"""Delta keeps signed numbers; the sums of a content hash have 64 bits and no sign."""
 
 READ_BATCH_ROWS = 1024
 """Rows per batch when reading; at the corpus median of 5 KB a row that is 5 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionState:
-    """What the lake knows of one partition of one table."""
-
-    table: str
-    partition: Mapping[str, str]
-    num_rows: int
-    size_bytes: int
-    fingerprint: str
-    data_version: str
-    table_version: int
 
 
 class Lake:
@@ -113,7 +105,7 @@ class Lake:
             writer.abandon()
             raise
         data_version = content.data_version()
-        prefix = _application_id(partition)
+        prefix = application_id(partition)
         properties = CommitProperties(
             custom_metadata={
                 "tritter": json.dumps(dict(commit_metadata or {}), default=str),
@@ -133,6 +125,75 @@ class Lake:
                 "being written; run one materialisation of a partition at a time"
             )
         return state
+
+    def replace_keys(
+        self,
+        table: str,
+        rows: pl.DataFrame,
+        schema: pa.Schema,
+        *,
+        order: Sequence[str],
+        dropped: pl.Series | None,
+        fingerprint: str,
+    ) -> RangeChange:
+        """Replaces the rows of some keys of an unpartitioned table, in one commit.
+
+        Only the files in whose key range a change falls are written again. The data version is
+        that of `write` with the same rows.
+
+        Args:
+            table: Name of the table; after the first time, this method alone may write it.
+            rows: The rows that come, all rows of each key.
+            schema: The full schema.
+            order: Columns that rows are sorted by; the first, a string, is the key.
+            dropped: Keys whose rows go; None replaces the whole table.
+            fingerprint: As for `write`.
+
+        Raises:
+            ContractViolation: rows do not fit the schema.
+            LakeCorruption: keys are to be replaced in a table that `write` wrote.
+        """
+        self._create(table, schema, [])
+        opened = self._open(table)
+        listed = pl.DataFrame(opened.get_add_actions(flatten=True))
+        files = [] if listed.is_empty() else list(listed.select("path", "size_bytes").iter_rows())
+        ranges = KeyRanges(self.location.filesystem(table), table, schema, order=order, files=files)
+        if dropped is None:
+            change = ranges.replace_all(rows)
+        else:
+            change = ranges.replace_keys(dropped, rows, self._stored_content(opened, table))
+        data_version = change.content.data_version()
+        properties = CommitProperties(
+            app_transactions=[
+                Transaction("table#fingerprint", to_transaction_version(fingerprint)),
+                Transaction("table#data", to_transaction_version(data_version)),
+                Transaction("table#rows", change.content.num_rows),
+                *(
+                    Transaction(name, total - _SIGNED)
+                    for name, total in zip(_SUMS, change.content.sums, strict=True)
+                ),
+            ]
+        )
+        opened.create_write_transaction(
+            change.actions, "append", schema, commit_properties=properties
+        )
+        return change
+
+    def _stored_content(self, opened: DeltaTable, table: str) -> ContentHash:
+        sums = [opened.transaction_version(name) for name in _SUMS]
+        if sums[0] is None or sums[1] is None:
+            raise LakeCorruption(
+                f"{table} was not written by key: replace all of it before single keys"
+            )
+        content = ContentHash(
+            opened.transaction_version("table#rows") or 0, (sums[0] + _SIGNED, sums[1] + _SIGNED)
+        )
+        stored = opened.transaction_version("table#data")
+        if stored is None or from_transaction_version(stored) != content.data_version():
+            raise LakeCorruption(
+                f"{table} was written whole after it was written by key: replace all of it first"
+            )
+        return content
 
     def _commit(
         self,
@@ -195,27 +256,18 @@ class Lake:
         """Returns the state of a partition, or None when it was never written."""
         if not self.exists(table):
             return None
-        return _state_of(self._open(table), table, partition)
+        return TableStates(self._open(table), table).of(partition)
 
     def states(self, table: str) -> list[PartitionState]:
-        """Returns the state of every partition ever written, empty ones included."""
+        """Returns the state of every partition that holds files; the log is read once."""
         if not self.exists(table):
             return []
+        return self._table_states(table).all()
+
+    def _table_states(self, table: str) -> TableStates:
         opened = self._open(table)
-        columns = opened.metadata().partition_columns
-        if not columns:
-            state = _state_of(opened, table, {})
-            return [] if state is None else [state]
-        frame = pl.DataFrame(opened.get_add_actions(flatten=True))
-        found: list[PartitionState] = []
-        if frame.is_empty():
-            return found
-        names = [f"partition.{column}" for column in columns]
-        for row in frame.select(names).unique().sort(names).iter_rows():
-            state = _state_of(opened, table, dict(zip(columns, row, strict=True)), frame)
-            if state is not None:
-                found.append(state)
-        return found
+        filesystem = self.location.filesystem(table)
+        return TableStates(opened, table, application_transactions(filesystem, opened.version()))
 
     def is_fresh(
         self, table: str, fingerprint: str, partition: Mapping[str, str] = NO_PARTITION
@@ -242,7 +294,7 @@ class Lake:
         """
         if not self.exists(table):
             return None
-        prefix = _application_id(partition)
+        prefix = application_id(partition)
         newest = self.table_version(table)
         for version in range(newest, max(newest - limit, -1), -1):
             try:
@@ -274,6 +326,19 @@ class Lake:
         """Opens a table as an Arrow dataset, which DuckDB can query in place."""
         self._must_exist(table)
         return self._open(table, version).to_pyarrow_dataset()
+
+    def files(self, table: str, column: str, values: Sequence[str]) -> list[tuple[str, str]]:
+        """Returns the data files of some partitions: (partition value, path in the table's folder).
+
+        Raises:
+            LakeCorruption: the table does not exist.
+        """
+        self._must_exist(table)
+        listed = pl.DataFrame(self._open(table).get_add_actions(flatten=True))
+        if listed.is_empty():
+            return []
+        of = pl.col(f"partition.{column}")
+        return listed.filter(of.is_in(values)).select(of, "path").sort(pl.all()).rows()
 
     def batches(
         self,
@@ -316,34 +381,3 @@ class Lake:
                     f"partition value {column}={value!r} may hold only letters, digits, "
                     "'_', '.' and '-'"
                 )
-
-
-def _application_id(partition: Mapping[str, str]) -> str:
-    return "/".join(f"{column}={value}" for column, value in partition.items()) or "table"
-
-
-def _state_of(
-    opened: DeltaTable,
-    table: str,
-    partition: Mapping[str, str],
-    actions: pl.DataFrame | None = None,
-) -> PartitionState | None:
-    prefix = _application_id(partition)
-    fingerprint = opened.transaction_version(f"{prefix}#fingerprint")
-    data = opened.transaction_version(f"{prefix}#data")
-    if fingerprint is None or data is None:
-        return None
-    files = actions if actions is not None else pl.DataFrame(opened.get_add_actions(flatten=True))
-    for column, value in partition.items():
-        if not files.is_empty():
-            files = files.filter(pl.col(f"partition.{column}") == value)
-    size_bytes = int(files["size_bytes"].sum() or 0) if not files.is_empty() else 0
-    return PartitionState(
-        table=table,
-        partition=dict(partition),
-        num_rows=opened.transaction_version(f"{prefix}#rows") or 0,
-        size_bytes=size_bytes,
-        fingerprint=from_transaction_version(fingerprint),
-        data_version=from_transaction_version(data),
-        table_version=opened.version(),
-    )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 import tempfile
+from contextlib import suppress
 
 import numpy as np
 import polars as pl
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 
 from tritter_assets.dedup import near
 from tritter_assets.dedup.bands import layout_for
+from tritter_assets.dedup.document_cache import DocumentCache, cache_folder
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.near import NEAR_BANDS, NEAR_PAIRS, update_near_index
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.errors import ContractViolation, MissingProvenance
-from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake import Lake, fingerprint_of, key_ranges
 from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text, write_filtered
 
 FINGERPRINT = "a" * 15
@@ -186,9 +189,26 @@ def test_empty_inputs(lake: Lake) -> None:
     assert update(lake, [("s", "000")]).num_members == 0
 
 
-@pytest.mark.parametrize("stop_before", [NEAR_BANDS, NEAR_PAIRS, NEAR])
+def stop_before_the(number: int, monkeypatch) -> None:
+    """Makes the n-th write from now (to a table, or of the cache) end the run."""
+    left = [number]
+
+    def stopping(real):
+        def stopped(*args, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        return stopped
+
+    for kind, name in ((Lake, "write"), (Lake, "replace_keys"), (DocumentCache, "commit")):
+        monkeypatch.setattr(kind, name, stopping(getattr(kind, name)))
+
+
+@pytest.mark.parametrize("number", range(8))
 def test_a_run_killed_before_any_write_is_completed_by_the_next(
-    lake: Lake, monkeypatch, stop_before: str
+    lake: Lake, monkeypatch, number: int
 ) -> None:
     shards = [("s", "000"), ("s", "001")]
     sign(lake, "s", "000", [Doc("1" * 32, text(1)), Doc("2" * 32, text(2))])
@@ -200,17 +220,13 @@ def test_a_run_killed_before_any_write_is_completed_by_the_next(
     }
     for shard, docs in after.items():
         sign(lake, "s", shard, docs)
-    real = Lake.write
-
-    def killed(self, table, *args, **options):
-        if table == stop_before:
-            raise KeyboardInterrupt
-        return real(self, table, *args, **options)
-
-    monkeypatch.setattr(Lake, "write", killed)
-    with pytest.raises(KeyboardInterrupt):
-        update(lake, shards)
-    monkeypatch.setattr(Lake, "write", real)
+    with monkeypatch.context() as patched:
+        stop_before_the(number, patched)
+        if number < 7:
+            with pytest.raises(KeyboardInterrupt):
+                update(lake, shards)
+        else:  # two partitions without the vanished, pairs, two partitions, clusters, cache
+            update(lake, shards)
     update(lake, shards)
     assert_same_as_batch(lake, {("s", shard): docs for shard, docs in after.items()}, {})
 
@@ -222,8 +238,10 @@ def assert_same_as_batch(lake: Lake, state: dict, priorities: dict) -> None:
         for (source, shard), docs in state.items():
             sign(batch, source, shard, docs)
         update(batch, list(reversed(list(state))), priorities)
-        for table in (NEAR, NEAR_PAIRS):
-            assert lake.scan(table).collect().equals(batch.scan(table).collect()), table
+        for table, order in ((NEAR, ["cluster_id", "id"]), (NEAR_PAIRS, ["id_a", "id_b"])):
+            stored = lake.scan(table).collect().sort(order)
+            assert stored.equals(batch.scan(table).collect().sort(order)), table
+            assert lake.state(table).data_version == batch.state(table).data_version
         bands = [
             lake_.scan(NEAR_BANDS).sort("source", "shard", "id", "band").collect()
             if lake_.exists(NEAR_BANDS)
@@ -235,36 +253,67 @@ def assert_same_as_batch(lake: Lake, state: dict, priorities: dict) -> None:
 
 
 SHARDS = [("a", "000"), ("a", "001"), ("b", "000")]
-DOCUMENT = st.tuples(st.integers(0, 3), st.integers(0, 4), st.booleans(), st.booleans())
+DOCUMENT = st.tuples(
+    st.integers(0, 3), st.integers(0, 4), st.booleans(), st.sampled_from(["", "renamed", "moved"])
+)
 STEP = st.tuples(
     st.sampled_from(SHARDS), st.one_of(st.none(), st.lists(DOCUMENT, max_size=5, unique=True))
 )
 
 
-def document(shard: tuple[str, str], spec: tuple[int, int, bool, bool]) -> Doc:
-    seed, edit, copyleft, renamed = spec
+def document(shard: tuple[str, str], spec: tuple[int, int, bool, str]) -> Doc:
+    seed, edit, copyleft, kind = spec
     content = text(seed, edits=tuple(range(10, 10 + 12 * edit, 12)))
-    # `renamed` makes the same id carry another content in time: a redaction does that.
-    identity = fingerprint_of(shard, seed, 0 if renamed else edit, copyleft)
+    # `renamed` makes the same id carry another content in time: a redaction does that. `moved`
+    # makes two shards have a document of one id, with the same content or another.
+    place = shard[0] if kind == "moved" else shard
+    identity = fingerprint_of(place, seed, edit if kind == "" else 0, copyleft)
     return Doc(identity, content, "GPL-3.0-only" if copyleft else "MIT", path=str(seed))
 
 
-@given(st.lists(STEP, min_size=2, max_size=5), st.integers(0, 1))
+@given(
+    st.lists(st.tuples(STEP, st.integers(0, 20)), min_size=2, max_size=6),
+    st.integers(0, 1),
+    st.booleans(),
+)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_sequence_of_changes_ends_where_a_batch_run_does(steps, first: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def test_any_sequence_of_changes_ends_where_a_batch_run_does(steps, first: int, lost: bool) -> None:
+    """Runs killed between any two writes, and a cache that gets lost, included."""
+    # So few rows a file that a change touches some of many files.
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(key_ranges, "RANGE_ROWS", 2)
+        patched.setattr(near, "_BATCH_SHARE", 4 if lost else 0)
         lake = Lake.at(folder)
         state: dict = {}
-        for number, (shard, specs) in enumerate(steps):
+        priorities: dict = {}
+        for number, ((shard, specs), kill) in enumerate(steps):
             if specs is None:
                 state.pop(shard, None)
             else:
                 docs = {doc.id: doc for doc in (document(shard, spec) for spec in specs)}
                 state[shard] = list(docs.values())
                 sign(lake, *shard, state[shard])
-            priorities = {"a": (first + number) % 2, "b": 1}
-            update(lake, list(state), priorities)
+            priorities = {"a": (first + number // 3) % 2, "b": 1}
+            with pytest.MonkeyPatch.context() as killing, suppress(KeyboardInterrupt):
+                stop_before_the(kill, killing)
+                update(lake, list(state), priorities)
+        if lost:
+            shutil.rmtree(cache_folder(lake, NEAR))
+        update(lake, list(state), priorities)
         assert_same_as_batch(lake, state, priorities)
+        report = update(lake, list(state), priorities)
+        rows = lake.scan(NEAR).collect()
+        assert report.num_members == rows.height
+        assert report.num_clusters == rows["cluster_id"].n_unique()
+        assert report.num_dropped == rows.filter(pl.col("action") == "drop").height
+        assert (
+            report.details["pairs"]
+            == lake.scan(NEAR_PAIRS)
+            .filter(pl.col("content_a") != pl.col("content_b"))
+            .select(pl.len())
+            .collect()
+            .item()
+        )
 
 
 def test_pairs_are_those_of_brute_force(lake: Lake) -> None:

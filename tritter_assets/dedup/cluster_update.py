@@ -1,0 +1,165 @@
+"""What the exact and the near index share: new documents in, and changed clusters solved again.
+
+An update looks at the documents of changed shards, at the contents these tie together, and at the
+files of the index that hold their clusters. A content is solved again when a document of it came,
+went or changed, when it gains or loses a pair, or when it is tied to such a one; every cluster
+lies wholly among those contents or wholly outside, before as after, so nothing else can change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tritter_assets.dedup.bands import content_key
+from tritter_assets.dedup.clusters import cluster_rows
+from tritter_assets.dedup.document_cache import DOCUMENT_SCHEMA, DocumentCache, cache_folder
+from tritter_assets.dedup.index import INDEX_SCHEMA, IndexReport, ShardInput
+from tritter_assets.lake import Lake, PartitionState
+from tritter_assets.verdict import Action, Reason
+
+Shard = tuple[str, str]
+INDEX_ORDER = ("cluster_id", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What taking changed shards into a cache found."""
+
+    dirty: pl.Series
+    """Contents some document of which came, went or changed."""
+    new: pl.Series
+    """Contents that had no document before."""
+    everything: bool
+    """True when all clusters have to be solved: a new cache, or changed priorities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """Clusters that were solved again."""
+
+    contents: pl.Series | None
+    """The contents looked at (None: all)."""
+    documents: pl.DataFrame
+    """Documents that have a copy or stand in a pair."""
+    pairs: pl.DataFrame
+    rows: pl.DataFrame
+    """Rows of `INDEX_SCHEMA`."""
+
+
+def open_cache(lake: Lake, index: str, version: str, tables: Sequence[str]) -> DocumentCache:
+    """Opens the cache of an index; it is empty unless it fits the tables as they are now."""
+    return DocumentCache(cache_folder(lake, index), fitting(lake, version, tables))
+
+
+def fitting(lake: Lake, version: str, tables: Sequence[str]) -> Mapping[str, Any]:
+    """Returns what a cache of the tables as they are now has to say that it fits."""
+    marks: dict[str, Any] = {}
+    for table in tables:
+        state = lake.state(table)
+        marks[table] = None if state is None else [state.table_version, state.data_version]
+    return {"version": version, "polars": pl.__version__, "tables": marks}
+
+
+def read_signatures(lake: Lake, shard: Shard, columns: Sequence[str]) -> pl.DataFrame:
+    """Returns the signatures of one shard, ordered by id; `content` is among the columns."""
+    source, name = shard
+    scanned = lake.scan(f"signatures/{source}").filter(pl.col("shard") == name)
+    wanted = dict.fromkeys(["id", *columns])
+    ordered = scanned.with_columns(content_key()).select(wanted.keys()).collect().sort("id")
+    return ordered.select(columns)
+
+
+def take_documents(
+    lake: Lake,
+    cache: DocumentCache,
+    inputs: Sequence[ShardInput],
+    states: Mapping[Shard, PartitionState],
+) -> Taken:
+    """Brings the documents of a cache up to date with the signatures of `inputs`."""
+    repriced = cache.set_priorities({item.source: item.priority for item in inputs})
+    before = cache.shard_versions()
+    nothing = pl.DataFrame(schema=DOCUMENT_SCHEMA)
+    removed = sorted(set(before) - set(states))
+    dirty = [nothing["content"], *(cache.replace_shard(shard, None, nothing) for shard in removed)]
+    new = [nothing["content"]]
+    for shard, state in sorted(states.items()):
+        if before.get(shard) == state.data_version:
+            continue
+        rows = read_signatures(lake, shard, list(DOCUMENT_SCHEMA))
+        contents = rows["content"].unique()
+        known = cache.present(contents)
+        new.append(contents.filter(~contents.is_in(known.implode())))
+        dirty.append(cache.replace_shard(shard, state.data_version, rows))
+    return Taken(
+        dirty=pl.concat(dirty).unique(),
+        new=pl.concat(new).unique(),
+        everything=cache.is_new or repriced,
+    )
+
+
+def solve_again(
+    cache: DocumentCache, contents: pl.Series | None, *, match: str, reason: Reason
+) -> Solved:
+    """Solves the clusters of contents and of all that is tied to them (None: all clusters)."""
+    if contents is not None:
+        contents = cache.closure(contents)
+    documents = cache.documents(cache.clustered(contents))
+    pairs = cache.pairs(contents)
+    copied = (
+        documents.group_by("content").agg(ids=pl.col("id").n_unique()).filter(pl.col("ids") > 1)
+    )
+    wanted = pl.concat([copied["content"], pairs["left"], pairs["right"]]).unique()
+    documents = documents.filter(pl.col("content").is_in(wanted.implode()))
+    scored = pairs.select("left", "right", score="jaccard")
+    return Solved(
+        contents, documents, pairs, cluster_rows(documents, scored, match=match, reason=reason)
+    )
+
+
+def write_clusters(
+    lake: Lake, cache: DocumentCache, index: str, solved: Solved, *, fingerprint: str
+) -> None:
+    """Writes the solved clusters to the index and the cache, in place of what they were."""
+    dropped = None if solved.contents is None else cache.old_clusters(solved.contents)[0]
+    lake.replace_keys(
+        index,
+        solved.rows,
+        INDEX_SCHEMA,
+        order=INDEX_ORDER,
+        dropped=dropped,
+        fingerprint=fingerprint,
+    )
+    place = ["id", "source", "shard"]
+    named = solved.documents.join(solved.rows.select(*place, "cluster_id"), on=place, how="left")
+    members = named.group_by("content").agg(
+        # One id under two contents has a row for one of them: the other may have no cluster.
+        cluster_id=pl.col("cluster_id").drop_nulls().first(),
+        first_id=pl.col("id").min(),
+    )
+    cache.set_clusters(solved.contents, members, solved.rows)
+
+
+def report_of_cache(
+    index: str,
+    cache: DocumentCache,
+    num_documents: int,
+    details: Mapping[str, int | float | str],
+) -> IndexReport:
+    """Counts an index by the totals of its cache, without reading it."""
+    num_clusters, counts = cache.totals()
+    dropped = {source: n for (source, action), n in counts.items() if action == Action.DROP}
+    quarantined = (n for (_, action), n in counts.items() if action == Action.QUARANTINE)
+    return IndexReport(
+        index=index,
+        num_documents=num_documents,
+        num_clusters=num_clusters,
+        num_members=sum(counts.values()),
+        num_dropped=sum(dropped.values()),
+        num_quarantined=sum(quarantined),
+        dropped_by_source=dropped,
+        details=details,
+    )
