@@ -14,7 +14,8 @@ import polars as pl
 from tritter_assets.filters.contract import JudgeContext, StageDefinition
 from tritter_assets.verdict import Action, Reason, Stage, Verdict
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: names that tools give; sentences count at the start of a line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +23,11 @@ class GeneratedConfig:
     """Lists and thresholds of stage 8."""
 
     lock_names: tuple[str, ...]
+    generated_names: tuple[str, ...]
+    """Regular expressions of file names (folders left off), matched in lower case."""
     markers: tuple[str, ...]
-    """Regular expressions in the syntax common to Rust and Python, matched without case."""
+    """Regular expressions in the syntax common to Rust and Python, matched line by line without
+    case."""
     head_chars: int
     minified_languages: tuple[str, ...]
     minified_average_line_chars: float
@@ -43,7 +47,7 @@ def judge_generated(
     import enry
 
     name = pl.col("path").str.extract(r"([^/\\]*)$", 1).str.to_lowercase()
-    marker = re.compile("|".join(config.markers), re.IGNORECASE)
+    marker = re.compile("|".join(config.markers), re.IGNORECASE | re.MULTILINE)
     chars = pl.col("content").str.len_chars()
     average = chars / (pl.col("content").str.count_matches("\n", literal=True) + 1)
     vendored = pl.lit(value=False)
@@ -58,7 +62,10 @@ def judge_generated(
         "path",
         head=head,
         locked=name.is_in([lock.lower() for lock in config.lock_names]),
-        marked=head.str.contains("(?i)" + "|".join(config.markers)),
+        named=name.str.contains("|".join(config.generated_names))
+        if config.generated_names
+        else pl.lit(value=False),
+        marked=head.str.contains("(?im)" + "|".join(config.markers)),
         minified=(
             name.str.contains(r"[.\-]min\.(?:js|css)$")
             | (
@@ -73,14 +80,16 @@ def judge_generated(
         excepted=excepted,
     )
     verdicts: list[Verdict] = []
-    for row_id, path, text, locked, marked, minified, folder, spared in rows.iter_rows():
+    for row_id, path, text, locked, named, marked, minified, folder, spared in rows.iter_rows():
         reason, evidence, action = None, "", Action.DROP
         if locked:
             reason, evidence = Reason.LOCK_FILE, path
         elif minified:
             reason = Reason.MINIFIED
+        elif named:
+            reason, evidence = Reason.GENERATED_MARKER, f"name {path}"
         elif marked and (found := marker.search(text)) is not None:
-            reason, evidence = Reason.GENERATED_MARKER, found.group()
+            reason, evidence = Reason.GENERATED_MARKER, found.group().strip()
         elif enry.is_generated(path.replace("\0", ""), text.encode()):
             reason, evidence = Reason.GENERATED_MARKER, "go-enry"
         elif (
