@@ -40,7 +40,7 @@ MAX_STEPS = 20_000_000
 
 _ALL = (1 << len(PLUGINS)) - 1
 _KEYWORD = "KeywordDetector"
-_ENTROPY = ("Base64HighEntropyString", "HexHighEntropyString")
+ENTROPY_PLUGINS = ("Base64HighEntropyString", "HexHighEntropyString")
 _REPEATED: Mapping[str, Sequence[str]] = {
     "JwtTokenDetector": ("eyJ",),
     "OpenAIDetector": ("sk-",),
@@ -323,8 +323,8 @@ class _Scan:
 
 def _extract(name: str, plugin: Any, path: str, text: str) -> Iterator[str]:
     if name == _KEYWORD:
-        yield from plugin.analyze_string(text, denylist_regex_to_group=_keyword_patterns(path))
-    elif name in _ENTROPY:
+        yield from plugin.analyze_string(text, denylist_regex_to_group=keyword_patterns(path))
+    elif name in ENTROPY_PLUGINS:
         for value in plugin.analyze_string(text):
             if plugin.calculate_shannon_entropy(value) > plugin.entropy_limit:
                 yield value
@@ -332,7 +332,8 @@ def _extract(name: str, plugin: Any, path: str, text: str) -> Iterator[str]:
         yield from plugin.analyze_string(text)
 
 
-def _keyword_patterns(path: str) -> Any:
+def keyword_patterns(path: str) -> Any:
+    """Returns KeywordDetector's expressions for a file, and the group of each that is the value."""
     from detect_secrets.plugins import keyword
     from detect_secrets.util.filetype import determine_file_type
 
@@ -357,6 +358,11 @@ def _pieces(text: str, mask: int) -> Iterator[str]:
         return
     for cut in range(0, len(text), PIECE_CHARS - PIECE_OVERLAP_CHARS):
         yield text[cut : cut + PIECE_CHARS]
+
+
+def is_quick(text: str, name: str) -> bool:
+    """Whether a plugin's expressions take little time on a whole line."""
+    return len(text) <= PIECE_CHARS or _steps(text, 1 << PLUGINS.index(name)) <= MAX_STEPS
 
 
 def _steps(text: str, mask: int) -> int:

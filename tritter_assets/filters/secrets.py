@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -35,20 +35,12 @@ from tritter_assets.filters.secret_formats import (
     load_formats,
 )
 from tritter_assets.filters.secret_lines import DETECTORS, FORMATS
-from tritter_assets.filters.secret_plugins import Finding, detect, plugins
+from tritter_assets.filters.secret_places import WHOLE_MATCH, Placer
+from tritter_assets.filters.secret_plugins import ENTROPY_PLUGINS, Finding, detect
 from tritter_assets.verdict import Action, Reason, Span, Stage, Verdict
 
 STAGE_VERSION = "2"
 """2: INI and YAML values, vendors' forms, candidates that are reported only."""
-
-_END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}-----")
-_LONGEST_KEY_CHARS = 16_384
-_FOLDED_CHARS = 4096
-"""How far from its line a value of INI or YAML is looked for."""
-
-_WHOLE_MATCH = frozenset({"GitHubTokenDetector", "GitLabTokenDetector"})
-"""Plugins whose expression captures only a prefix of the token, which is then all that
-detect-secrets reports (`ghp`); here the whole match is the secret."""
 
 _UNSPECIFIC = frozenset(
     {"KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"}
@@ -70,6 +62,8 @@ class SecretsConfig:
     replacement: str
     skip_placeholders: str
     """Expression; a keyword's value that matches it whole is an example, not a credential."""
+    skip_random: str
+    """Expression; random text that matches it whole is data, and reported only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +85,22 @@ def judge_secrets(
     if config.plugins.get(FORMATS, "ignore") == "ignore":
         formats = NO_FORMATS
     contents = frame["content"]
+    paths = [path or "" for path in frame["path"].to_list()]
     detection = detect(
         contents,
-        [path or "" for path in frame["path"].to_list()],
+        paths,
         limits=tuple(sorted(config.limits.items())),
         prefixes=formats.prefixes,
     )
     rows: dict[int, _Row] = {}
     for row, findings in detection.findings.items():
-        judged = rows[row] = _Row(contents[row], config, formats)
+        judged = rows[row] = _Row(paths[row], contents[row], config, formats)
         for finding in findings:
             judged.take_finding(finding)
     for row, number, start, end in detection.format_lines:
-        judged = rows.get(row) or rows.setdefault(row, _Row(contents[row], config, formats))
-        judged.take_tokens(number, start, end)
+        if row not in rows:
+            rows[row] = _Row(paths[row], contents[row], config, formats)
+        rows[row].take_tokens(number, start, end)
     ids = frame["id"].to_list()
     verdicts: list[Verdict] = []
     for row, judged in sorted(rows.items()):
@@ -118,8 +114,11 @@ def judge_secrets(
 class _Row:
     """What is gathered of one document."""
 
-    def __init__(self, content: str, config: SecretsConfig, formats: SecretFormats) -> None:
+    def __init__(
+        self, path: str, content: str, config: SecretsConfig, formats: SecretFormats
+    ) -> None:
         self._content = content
+        self._placer = Placer(path, content)
         self._config = config
         self._formats = formats
         self.places: dict[tuple[int, int], _Place] = {}
@@ -128,15 +127,19 @@ class _Row:
     def take_finding(self, finding: Finding) -> None:
         """Does with a plugin's finding what the policy says."""
         action = self._config.plugins.get(finding.plugin, "ignore")
-        if action == "report":
+        if action == "ignore" or (action == "redact" and _is_example(finding, self._config)):
+            return
+        places = []
+        if action == "redact" and not _is_data(finding, self._config):
+            places = self._placer.places(finding)
+        if not places:
             self.candidates[finding.plugin] += 1
-        elif action == "redact" and not _is_example(finding, self._config):
-            for start, end in _places(finding, self._content):
-                secret = self._content[start:end]
-                if start < end and len(secret) >= self._config.min_secret_chars:
-                    score = _score(finding.plugin, secret, self._formats)
-                    place = _Place(finding.plugin, finding.line, finding.secret, score)
-                    self.places.setdefault((start, end), place)
+        for start, end in places:
+            secret = self._content[start:end]
+            if len(secret) >= self._config.min_secret_chars:
+                score = _score(finding.plugin, secret, self._formats)
+                place = _Place(finding.plugin, finding.line, finding.secret, score)
+                self.places.setdefault((start, end), place)
 
     def take_tokens(self, number: int, begin: int, stop: int) -> None:
         """Does the same with tokens of vendors' forms in a line."""
@@ -179,11 +182,18 @@ def _candidate(row_id: str, counts: Counter[str]) -> Verdict:
 
 
 def _is_example(finding: Finding, config: SecretsConfig) -> bool:
-    if finding.plugin in _WHOLE_MATCH:
+    if finding.plugin in WHOLE_MATCH:
         return False
     return len(finding.secret) < config.min_secret_chars or (
         finding.plugin == "KeywordDetector"
         and re.fullmatch(config.skip_placeholders, finding.secret) is not None
+    )
+
+
+def _is_data(finding: Finding, config: SecretsConfig) -> bool:
+    return (
+        finding.plugin in ENTROPY_PLUGINS
+        and re.fullmatch(config.skip_random, finding.secret) is not None
     )
 
 
@@ -198,54 +208,6 @@ def _score(name: str, secret: str, formats: SecretFormats) -> float:
     ):
         return 1.0
     return 0.8
-
-
-def _places(finding: Finding, content: str) -> Iterator[tuple[int, int]]:
-    """Yields where a finding stands in its document."""
-    begin = finding.line_start
-    end = _line_end(content, begin)
-    if finding.plugin in _WHOLE_MATCH and finding.is_literal:
-        for expression in plugins(())[finding.plugin].denylist:
-            for match in expression.finditer(content, begin, end):
-                yield match.span()
-        return
-    spans = list(_occurrences(content, finding.secret, begin, end))
-    if not spans and not finding.is_literal:
-        # YAML and INI: a value on further lines (detect-secrets names the last), or an escape that
-        # hides it. What cannot be found is redacted from its sign to the end of its line.
-        near = max(begin - _FOLDED_CHARS, 0), min(end + _FOLDED_CHARS, len(content))
-        value = r"\s+".join(re.escape(word) for word in finding.secret[:_FOLDED_CHARS].split())
-        spans = [match.span() for match in re.compile(value).finditer(content, *near)]
-        if not spans:
-            sign = re.compile(r"[:=]\s*").search(content, begin, end)
-            spans = [(sign.end() if sign else begin, end)]
-    for start, stop in spans:
-        yield (
-            _whole_key(content, start, stop)
-            if finding.plugin == "PrivateKeyDetector"
-            else (
-                start,
-                stop,
-            )
-        )
-
-
-def _occurrences(content: str, secret: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    place = content.find(secret, begin, end)
-    while place >= 0:
-        yield place, place + len(secret)
-        place = content.find(secret, place + len(secret), end)
-
-
-def _whole_key(content: str, start: int, end: int) -> tuple[int, int]:
-    closing = _END_OF_KEY.search(content, end, end + _LONGEST_KEY_CHARS)
-    opening = content.rfind("-----", max(start - 5, 0), start)
-    return (opening if opening >= 0 else start), (closing.end() if closing else end)
-
-
-def _line_end(content: str, begin: int) -> int:
-    ends = [end for sign in "\n\r" if (end := content.find(sign, begin)) >= 0]
-    return min(ends, default=len(content))
 
 
 def _check(config: SecretsConfig) -> None:

@@ -16,9 +16,14 @@ AWS = "AKIA" + "IOSFODNN7QXAMPLF"
 GITHUB = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 KEY = (
     "-----BEGIN RSA "
-    + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA "
+    + f"PRIVATE KEY-----\nMIIEowIBAAKCAQEA{'x7Kq' * 12}\nabc\n-----END RSA "
     + "PRIVATE KEY-----"
 )
+MARKERS = (
+    "START = '-----BEGIN OPENSSH " + "PRIVATE KEY-----'\n"
+    "END = '-----END OPENSSH " + "PRIVATE KEY-----'\n"
+)
+CUT = "MIIEowIBAAKCAQEA" + "x7Kq" * 12
 
 
 def redacted(content: str, path: str = "pkg/module.py") -> list[str]:
@@ -47,6 +52,28 @@ def redacted(content: str, path: str = "pkg/module.py") -> list[str]:
 )
 def test_golden(content, found):
     assert redacted("# ünïcode\n" + content) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('let password = "password";\n', ['"password"']),
+        ("url = 'https://user:user@host.com/'; user = 1\n", ["user"]),
+        ("k = '" + GITHUB + "', '" + GITHUB + "'\n", [GITHUB, GITHUB]),
+        (MARKERS, []),
+        ("-----BEGIN RSA " + "PRIVATE KEY-----\n" + CUT + "\n" + CUT + "\nx = 1\n", None),
+        ("path = 'unpacked/jax/output/HTML-CSS/fonts/Gyre-Pagella'\n", []),
+        ("model = 'naver-hyperclovax/HyperCLOVAX-SEED-Think-32B'\n", []),
+        ("image = 'iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4'\n", []),
+        ("a = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'\n", []),
+    ],
+)  # fmt: skip
+def test_what_is_no_secret_is_left(content, found):
+    if found is None:
+        assert redacted(content) == [content[: content.index("x = 1")]]
+    else:
+        assert redacted(content) == [text.strip('"') for text in found]
+        assert '"password"' not in found or redacted(content) == ["password"]
 
 
 def test_the_secret_is_never_in_the_evidence():
