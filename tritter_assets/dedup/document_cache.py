@@ -43,6 +43,7 @@ CREATE TABLE runs (name TEXT PRIMARY KEY, num_entries INTEGER);
 _DIGESTS = ("content_sha256", "normalized_sha256")
 _STORED = ("id", "content", "repo", "path", "license_concluded", *_DIGESTS, "num_shingles")
 _CACHE_KIB = 32 << 10
+_PAIRS_AT_ONCE = 1 << 16
 
 DOCUMENT_SCHEMA = {
     "id": pl.String,
@@ -245,12 +246,13 @@ class DocumentCache:
 
     def add_pairs(self, pairs: pl.DataFrame) -> None:
         """Takes verified pairs: columns left, right, jaccard."""
-        rows = pairs.select("left", "right", "jaccard").rows()
-        added = self._connection.executemany(
-            "INSERT OR IGNORE INTO pairs VALUES (?1, ?2, ?3)", rows
-        ).rowcount
-        self._connection.executemany("INSERT OR IGNORE INTO pairs VALUES (?2, ?1, ?3)", rows)
-        self._count("pairs", max(added, 0))
+        for some in pairs.select("left", "right", "jaccard").iter_slices(_PAIRS_AT_ONCE):
+            rows = some.rows()
+            added = self._connection.executemany(
+                "INSERT OR IGNORE INTO pairs VALUES (?1, ?2, ?3)", rows
+            ).rowcount
+            self._connection.executemany("INSERT OR IGNORE INTO pairs VALUES (?2, ?1, ?3)", rows)
+            self._count("pairs", max(added, 0))
 
     def bury(self, contents: pl.Series) -> pl.Series:
         """Takes the pairs of vanished contents out; returns the contents they were paired with."""
