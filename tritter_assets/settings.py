@@ -40,6 +40,10 @@ class Settings:
     """delta-rs option names; empty for a local lake."""
     cache: Path
     """Downloads, remote artifacts and resumable training state; safe to delete."""
+    cluster_python: str = ""
+    """The interpreter with the extra `cluster`; only profiles whose engine is not local need it."""
+    ray_address: str = ""
+    """The Ray cluster: `ray://host:10001`, or `host:6379` and `auto` on one of its machines."""
 
     @property
     def contracts_root(self) -> Path:
@@ -81,7 +85,8 @@ def load_settings(
 
     Environment: `TRITTER_PROJECT` (folder), `TRITTER_PROFILE` (file of `profiles/`),
     `TRITTER_LAKE` (folder or `s3://` prefix), `TRITTER_CACHE` (folder), and for S3 the usual
-    `AWS_*` variables plus `AWS_ENDPOINT_URL` for other servers that speak S3.
+    `AWS_*` variables plus `AWS_ENDPOINT_URL` for other servers that speak S3. For profiles whose
+    engine is not `local`: `TRITTER_CLUSTER_PYTHON` and `TRITTER_RAY_ADDRESS`.
     """
     from tritter_assets.contracts.parse_profile import parse_profile
 
@@ -109,6 +114,8 @@ def load_settings(
         lake_root=lake_root,
         storage_options=options,
         cache=cache.absolute(),
+        cluster_python=env.get("TRITTER_CLUSTER_PYTHON", ""),
+        ray_address=env.get("TRITTER_RAY_ADDRESS", ""),
     )
 
 

@@ -4,6 +4,7 @@ No postponed annotations in this module: Dagster reads those of the asset body a
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -64,9 +65,7 @@ def build_asset(stage: Stage, graph: Graph, base: Platform) -> dg.AssetsDefiniti
     def stage_asset(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         platform = Platform(settings=base.settings, catalog=base.catalog, lake=lake.open())
         shards = tuple(context.partition_keys) if stage.shards else ()
-        versions = [
-            refresh(stage, graph, platform, shard, context) for shard in (shards or (None,))
-        ]
+        versions = refresh(stage, graph, platform, shards or (None,), context)
         return dg.MaterializeResult(
             metadata=_closing_metadata(stage, graph, platform, shards),
             data_version=dg.DataVersion(
@@ -82,38 +81,88 @@ def refresh(
     stage: Stage,
     graph: Graph,
     platform: Platform,
+    shards: Sequence[str | None],
+    context: dg.AssetExecutionContext,
+) -> list[str]:
+    """Makes the partitions that are not fresh and returns the data version of each."""
+    if stage.together is None or stage.inner_shards is not None:
+        return [_refresh(stage, graph, platform, shard, context) for shard in shards]
+    steps: dict[str | None, Step] = {}
+    for shard in shards:
+        step = _stale_step(stage, graph, platform, shard, context)
+        if step is not None:
+            steps[shard] = step
+    started = time.perf_counter()
+    reports = stage.together(list(steps.values())) if steps else []
+    seconds = round(time.perf_counter() - started, 3)
+    made = {
+        shard: {**report_metadata(report), "tritter/seconds_together": seconds}
+        for shard, report in zip(steps, reports, strict=True)
+    }
+    return [_record(stage, platform, shard, made.get(shard), context) for shard in shards]
+
+
+def _refresh(
+    stage: Stage,
+    graph: Graph,
+    platform: Platform,
     shard: str | None,
     context: dg.AssetExecutionContext,
 ) -> str:
-    """Makes one partition if it is not fresh and returns its data version."""
+    step = _stale_step(stage, graph, platform, shard, context)
+    if step is None:
+        return _record(stage, platform, shard, None, context)
+    started = time.perf_counter()
+    made = report_metadata(stage.work(step))
+    made["tritter/seconds"] = round(time.perf_counter() - started, 3)
+    return _record(stage, platform, shard, made, context)
+
+
+def _stale_step(
+    stage: Stage,
+    graph: Graph,
+    platform: Platform,
+    shard: str | None,
+    context: dg.AssetExecutionContext,
+) -> Step | None:
+    """Returns the work that a partition needs; None when it is fresh."""
     before = platform.frozen()
     status, fingerprint = graph.assess(before, stage, shard)
-    started = time.perf_counter()
-    metadata: dict[str, Any] = {"tritter/recomputed": status is not Status.FRESH}
-    name = stage.key if shard is None else f"{stage.key}[{shard}]"
     if status is Status.FRESH:
-        context.log.info(f"{name}: fresh")
-    else:
-        step = Step(
-            platform=platform,
-            key=stage.key,
-            shard=shard,
-            fingerprint=fingerprint,
-            shard_fingerprint=lambda inner: graph.inner_fingerprint(before, stage, inner),
-            expected_fingerprint=lambda key: graph.fingerprint(before, graph.stages[key], None),
-            current_fingerprint=lambda: graph.fingerprint(before, stage, shard),
-            context=context,
-        )
-        metadata |= report_metadata(stage.work(step))
-        metadata["tritter/seconds"] = round(time.perf_counter() - started, 3)
+        return None
+    return Step(
+        platform=platform,
+        key=stage.key,
+        shard=shard,
+        fingerprint=fingerprint,
+        shard_fingerprint=lambda inner: graph.inner_fingerprint(before, stage, inner),
+        expected_fingerprint=lambda key: graph.fingerprint(before, graph.stages[key], None),
+        current_fingerprint=lambda: graph.fingerprint(before, stage, shard),
+        context=context,
+    )
+
+
+def _record(
+    stage: Stage,
+    platform: Platform,
+    shard: str | None,
+    made: Mapping[str, Any] | None,
+    context: dg.AssetExecutionContext,
+) -> str:
+    """Attaches what is stored of a partition to the run; returns its data version."""
+    name = stage.key if shard is None else f"{stage.key}[{shard}]"
+    metadata: dict[str, Any] = {"tritter/recomputed": made is not None, **(made or {})}
     states = _states(stage, platform, shard)
     metadata |= state_metadata(states, partitioned=shard is not None)
     if stage.schema is not None and stage.inner_shards is None:
         partition = {"shard": shard} if shard is not None else {}
         metadata |= license_counts(platform.lake, stage.key, partition, stage.schema)
-    if status is not Status.FRESH:
+    if made is None:
+        context.log.info(f"{name}: fresh")
+    else:
         rows = sum(state.num_rows for state in states)
-        context.log.info(f"{name}: {rows:,} rows in {metadata['tritter/seconds']:.1f} s")
+        seconds = made.get("tritter/seconds", made.get("tritter/seconds_together", 0.0))
+        context.log.info(f"{name}: {rows:,} rows in {seconds:.1f} s")
     if shard is None:
         context.add_asset_metadata(metadata)
     else:

@@ -12,6 +12,7 @@ from tritter_assets.defs.checks import (
     license_gate_check,
     retention_check,
 )
+from tritter_assets.defs.cluster import run_together
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake import fingerprint_of
@@ -89,6 +90,7 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
         ),
         code_version=judge.code_version(contract, base.catalog.policy, base.catalog.profile),
         work=work,
+        together=run_together("verdicts", contract.id, base),
         deps=(f"raw/{contract.id}",),
         shards=contract.shards,
         extra_inputs=beside_raw,
@@ -115,6 +117,7 @@ def filtered_stage(contract: SourceContract, base: Platform) -> Stage:
         description=f"Documents of {contract.title} that every filter kept, redacted.",
         code_version=apply.code_version(),
         work=work,
+        together=run_together("filtered", contract.id, base),
         deps=(f"raw/{contract.id}", f"verdicts/{contract.id}"),
         shards=contract.shards,
         schema=DOCUMENT_SCHEMA,

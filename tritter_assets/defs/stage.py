@@ -120,6 +120,8 @@ class Stage:
     code_version: str
     work: Callable[[Step], Any]
     """Does the work of one partition and returns the room's report."""
+    together: Callable[[Sequence[Step]], Sequence[Any]] | None = None
+    """Does the work of many partitions at once (on a cluster) and returns their reports."""
     deps: tuple[str, ...] = ()
     shards: tuple[str, ...] = ()
     """Static partitions; empty for an unpartitioned asset."""

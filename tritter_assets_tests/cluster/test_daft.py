@@ -1,0 +1,153 @@
+"""Daft in one process. A process takes one runner of Daft: Ray has a file of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritter_assets.cluster.engine import DaftEngine, LocalEngine, open_engine
+from tritter_assets.cluster.near import update_near_index
+from tritter_assets.cluster.tasks import ShardTask, rules_of
+from tritter_assets.dedup.near import NEAR_BANDS
+from tritter_assets.errors import ContractViolation, MissingProvenance
+from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.settings import Settings, load_settings
+from tritter_assets_tests.cluster.lakes import (
+    FINGERPRINT,
+    INPUTS,
+    THRESHOLD,
+    assert_same,
+    documents,
+    rows,
+    update,
+    write_lake,
+)
+from tritter_assets_tests.corpus import write_project
+from tritter_assets_tests.dedup.corpus import Doc, write_filtered
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Lake:
+    """What the local engine makes of the small lake."""
+    lake = write_lake(tmp_path_factory.mktemp("local"))
+    update(LocalEngine(), lake)
+    return lake
+
+
+def test_daft_in_this_process_finds_the_same(local: Lake, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    report = update(DaftEngine(None), lake)
+    assert_same(local, lake)
+    assert report.num_dropped > 0
+    assert report.num_quarantined > 0
+    assert not list((tmp_path / "_cluster").glob("near-*"))
+
+
+def test_any_number_of_buckets_gives_the_same(local: Lake, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    engine = DaftEngine(None)
+    engine.connect()
+    update_near_index(
+        lake,
+        INPUTS,
+        threshold=THRESHOLD,
+        memory_limit_bytes=1 << 20,
+        fingerprint=FINGERPRINT,
+        run_all=engine.run_all,
+        num_buckets=7,
+    )
+    assert_same(local, lake)
+
+
+def test_a_lake_goes_from_one_engine_to_the_other(local: Lake, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    update(LocalEngine(), lake, INPUTS[:2])
+    report = update(DaftEngine(None), lake)
+    assert_same(local, lake)
+    assert report.details["pairs_computed"] < report.details["candidates"], "stored pairs are used"
+    assert lake.scan(NEAR_BANDS).collect().is_empty()
+    update(DaftEngine(None), lake, INPUTS[1:])
+    update(LocalEngine(), lake)
+    assert_same(local, lake)
+
+
+def test_no_candidates_is_an_empty_index(tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    empty = update(DaftEngine(None), lake, INPUTS[:1])
+    assert empty.num_members == rows(lake, "dedup/near_index").height
+    for item in INPUTS:
+        lake.write(
+            f"signatures/{item.source}",
+            lake.dataset(f"signatures/{item.source}").to_table().slice(0, 0),
+            lake.dataset(f"signatures/{item.source}").schema,
+            fingerprint=FINGERPRINT,
+            partition={"shard": item.shard},
+        )
+    report = update(DaftEngine(None), lake)
+    assert (report.num_documents, report.num_members) == (0, 0)
+    assert lake.scan("dedup/near_index").collect().is_empty()
+
+
+def test_a_text_that_changed_after_it_was_signed_is_refused(tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    changed = [Doc(doc.id, doc.content + " more", doc.license) for doc in documents(0)]
+    write_filtered(lake, "one", "000", changed)
+    with pytest.raises(MissingProvenance, match="not what was signed"):
+        update(DaftEngine(None), lake)
+    assert not lake.exists("dedup/near_index")
+
+
+# -- shards --------------------------------------------------------------------------------------
+
+
+def _settings(folder: Path) -> Settings:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_project(folder, num_shards=2)
+    return load_settings(folder, {})
+
+
+def _tasks(settings: Settings) -> list[ShardTask]:
+    rules = rules_of(settings, settings.catalog(), "signatures", "one")
+    return [
+        ShardTask(
+            stage="signatures",
+            source=item.source,
+            shard=item.shard,
+            fingerprint=fingerprint_of(item.source, item.shard),
+            rules=rules,
+        )
+        for item in INPUTS
+    ]
+
+
+def test_a_task_that_ran_does_nothing_again(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    lake = write_lake(settings.lake_root, signed=False)
+    tasks = _tasks(settings)
+    first = dict(LocalEngine().map_shards(settings, tasks))
+    version = lake.table_version("signatures/one")
+    again = dict(DaftEngine(None).map_shards(settings, tasks))
+    assert {report["num_documents"] for report in first.values()} == {50}
+    assert all(report == {"already_committed": True} for report in again.values())
+    assert lake.table_version("signatures/one") == version
+
+
+def test_a_worker_with_other_rules_refuses(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    write_lake(settings.lake_root, signed=False)
+    other = ShardTask(
+        stage="signatures", source="one", shard="000", fingerprint=FINGERPRINT, rules="other"
+    )
+    with pytest.raises(ContractViolation, match=r"signatures/one\[000\].*other code"):
+        list(LocalEngine().map_shards(settings, [other]))
+
+
+def test_an_engine_without_an_address_is_refused() -> None:
+    with pytest.raises(ContractViolation, match="TRITTER_RAY_ADDRESS"):
+        open_engine("ray", None)
+    with pytest.raises(ContractViolation, match="spark"):
+        open_engine("spark", None)
+    assert isinstance(open_engine("local", None), LocalEngine)
