@@ -13,6 +13,7 @@ from tritter_assets.defs.checks import (
     retention_check,
 )
 from tritter_assets.defs.cluster import run_together
+from tritter_assets.defs.secret_tools import secret_tools_checks
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake import fingerprint_of
@@ -98,7 +99,11 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
         owner=contract.owner,
         tags=source_tags(contract),
         facts=source_facts(contract),
-        checks=(every_document_judged_check(contract.id), retention_check(contract.id)),
+        checks=(
+            every_document_judged_check(contract.id),
+            retention_check(contract.id),
+            *secret_tools_checks(contract.id, base),
+        ),
         automated=_active(contract, base),
     )
 
