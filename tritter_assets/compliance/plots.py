@@ -50,6 +50,32 @@ def line_plot(
     return _png(figure)
 
 
+def heat_map(
+    cells: Mapping[tuple[str, str], float], *, title: str, rows: str, columns: str
+) -> bytes:
+    """Draws a table of (row, column) -> value, darker where larger, the value in each cell."""
+    across = sorted({column for _, column in cells})
+    down = sorted({row for row, _ in cells})
+    figure, axes = _figure(height=1.6 + 0.36 * len(down))
+    grid = [[float(cells.get((row, column), 0.0)) for column in across] for row in down]
+    largest = max(max(line) for line in grid) or 1.0
+    # A square root, so that one large cell does not turn all the others white.
+    axes.imshow(
+        [[(v / largest) ** 0.5 for v in line] for line in grid], cmap="Blues", vmin=0, vmax=1
+    )
+    axes.set_aspect("auto")
+    axes.set_xticks(range(len(across)), across, rotation=30, ha="right", fontsize=8)
+    axes.set_yticks(range(len(down)), down, fontsize=8)
+    for y, line in enumerate(grid):
+        for x, value in enumerate(line):
+            shade = "white" if value > 0.4 * largest else "black"
+            axes.text(x, y, _number(value) if value else "", ha="center", va="center", color=shade)
+    axes.set_xlabel(columns)
+    axes.set_ylabel(rows)
+    axes.set_title(title, loc="left", fontsize=11)
+    return _png(figure)
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
 

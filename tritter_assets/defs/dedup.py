@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.dedup import exact, near, semantic, signatures
+from tritter_assets.dedup.embeddings import PACKAGED, embedding_version
 from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.defs.checks import no_source_wiped_out_check
-from tritter_assets.defs.cluster import run_near_update, run_together
-from tritter_assets.defs.plots import dedup_plot
+from tritter_assets.defs.dedup_report import dedup_report
 from tritter_assets.defs.shards import signed_shards
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
@@ -31,7 +31,6 @@ def signatures_stage(contract: SourceContract, base: Platform) -> Stage:
         description=f"SHA-256 and 256-permutation MinHash of each document of {contract.title}.",
         code_version=signatures.code_version(),
         work=work,
-        together=run_together("signatures", contract.id, base),
         deps=(f"filtered/{contract.id}",),
         shards=contract.shards,
         schema=signatures.SIGNATURE_SCHEMA,
@@ -45,6 +44,9 @@ def signatures_stage(contract: SourceContract, base: Platform) -> Stage:
 def index_stages(base: Platform) -> Iterable[Stage]:
     """Declares the three indexes over the active sources."""
     profile = base.catalog.profile
+    semantic_settings = semantic.SemanticSettings(
+        embedding=profile.semantic_embedding, epsilon=profile.semantic_epsilon
+    )
     deps = tuple(f"signatures/{contract.id}" for contract in base.catalog.active_sources())
 
     def update_exact(step: Step) -> Any:
@@ -53,8 +55,6 @@ def index_stages(base: Platform) -> Iterable[Stage]:
         )
 
     def update_near(step: Step) -> Any:
-        if profile.engine != "local":
-            return run_near_update(step, signed_shards(step.platform))
         return near.update_near_index(
             step.lake,
             signed_shards(step.platform),
@@ -68,11 +68,24 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             step.lake,
             signed_shards(step.platform),
             enabled=profile.semantic_enabled,
+            settings=semantic_settings,
             fingerprint=step.fingerprint,
         )
 
+    def model_of_a_folder() -> dict[str, Any]:
+        """The digest of a model that only its folder names."""
+        if not profile.semantic_enabled or profile.semantic_embedding in PACKAGED:
+            return {}
+        return {"semantic_model": embedding_version(profile.semantic_embedding)}
+
     def stage(
-        name: str, description: str, version: str, work: Any, further: tuple[str, ...] = ()
+        name: str,
+        description: str,
+        version: str,
+        work: Any,
+        *,
+        further: tuple[str, ...] = (),
+        more: Callable[[], dict[str, Any]] | None = None,
     ) -> Stage:
         return Stage(
             key=f"dedup/{name}",
@@ -81,10 +94,10 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             code_version=version,
             work=work,
             deps=(*deps, *further),
-            extra_inputs=lambda platform, _: _priorities(platform),
+            extra_inputs=lambda platform, _: _priorities(platform) | (more() if more else {}),
             schema=INDEX_SCHEMA,
             checks=(no_source_wiped_out_check(),),
-            plot=lambda platform: dedup_plot(platform, f"dedup/{name}"),
+            plot=lambda platform: dedup_report(platform, f"dedup/{name}"),
             pool="dedup_index",
         )
 
@@ -103,12 +116,14 @@ def index_stages(base: Platform) -> Iterable[Stage]:
     )
     yield stage(
         "semantic_index",
-        "SemDeDup: documents pruned for closeness in an embedding space. Off unless the profile "
-        "turns it on.",
-        semantic.code_version(profile.semantic_enabled),
+        "SemDeDup: documents pruned for closeness in an embedding space "
+        f"({profile.semantic_embedding}, epsilon {profile.semantic_epsilon:g}). "
+        + ("On in this profile." if profile.semantic_enabled else "Off in this profile."),
+        semantic.code_version(profile.semantic_enabled, semantic_settings),
         update_semantic,
         # It looks only at what the other two indexes keep.
         further=("dedup/exact_index", "dedup/near_index"),
+        more=model_of_a_folder,
     )
 
 

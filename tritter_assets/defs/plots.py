@@ -10,27 +10,6 @@ from tritter_assets.compliance.plots import as_markdown_image, bar_plot, line_pl
 from tritter_assets.defs.stage import Platform
 
 
-def dedup_plot(platform: Platform, table: str) -> str | None:
-    """Cluster sizes of a duplicate index."""
-    if not platform.lake.exists(table):
-        return None
-    sizes = (
-        platform.lake.scan(table)
-        .select("cluster_id", "cluster_size")
-        .unique()
-        .group_by("cluster_size")
-        .len()
-        .sort("cluster_size")
-        .head(20)
-        .collect()
-    )
-    if sizes.is_empty():
-        return None
-    bars = {f"{size} documents": float(count) for size, count in sizes.iter_rows()}
-    png = bar_plot(bars, title=f"{table}: cluster sizes", unit="clusters")
-    return as_markdown_image(png, f"cluster sizes of {table}")
-
-
 def mix_plot(platform: Platform, phase: str) -> str | None:
     """Estimated tokens by component of a mix."""
     tokens = (

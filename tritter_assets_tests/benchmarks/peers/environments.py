@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from tritter_assets_tests.benchmarks.harness import CACHE, ROOT
 
 _REQUIREMENTS = Path(__file__).parent / "requirements"
-_RUN_SECONDS = 300
+_RUN_SECONDS = 600
 _INSTALL_SECONDS = 900
 
 
