@@ -14,6 +14,7 @@ from tritter_assets.contracts.profile import Profile
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.filters import decontamination, malware, secret_formats
 from tritter_assets.filters.benchmarks import benchmark_state
+from tritter_assets.filters.clamav import ClamState, clam_state
 from tritter_assets.filters.contract import Admit, JudgeContext
 from tritter_assets.filters.thresholds import FilterSettings
 from tritter_assets.removal import REMOVAL_SCHEMA
@@ -136,3 +137,16 @@ def malware_rules_of(settings: FilterSettings, policy_folder: Path) -> tuple[Pat
     extra = settings.raw(Stage.MALWARE).get("extra_rules_folder")
     folders = [policy_folder.parent.parent / extra] if extra else []
     return malware.rule_files(policy_folder, folders)
+
+
+def clamav_of(settings: FilterSettings) -> ClamState | None:
+    """Returns the state of ClamAV, or None where no source is scanned with it."""
+    raw = settings.raw(Stage.MALWARE)
+    axes = (raw.get("overrides") or {}).values()
+    tables = [raw, *(table for axis in axes for table in axis.values())]
+    if not any(table.get("clamav") for table in tables):
+        return None
+    folder, daemon = raw.get("clamav_database"), raw.get("clamav_socket")
+    return clam_state(
+        Path(folder).expanduser() if folder else None, Path(daemon).expanduser() if daemon else None
+    )

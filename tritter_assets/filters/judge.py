@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,7 @@ from tritter_assets.contracts.source import SourceContract
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.filters.context import (
     benchmarks_at_hand,
+    clamav_of,
     load_benchmarks,
     make_context,
     malware_rules_of,
@@ -78,6 +80,8 @@ class JudgeReport:
     """Reason -> spans."""
     benchmarks_checked: Mapping[str, int]
     benchmarks_not_checked: Mapping[str, str]
+    malware_scanners: Mapping[str, str]
+    """Scanner -> rule files or signatures, and the age of these; `off` where it is turned off."""
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
     """Wall seconds; for people, not part of any identity."""
 
@@ -139,7 +143,9 @@ def judge_shard(
         fingerprint=fingerprint,
         partition=partition,
     )
-    index = make_context(contract, policy, profile, removals, cache=cache).benchmarks
+    context = make_context(contract, policy, profile, removals, cache=cache)
+    index = context.benchmarks
+    clamav = clamav_of(context.settings)
     return JudgeReport(
         source=source,
         shard=shard,
@@ -151,6 +157,10 @@ def judge_shard(
         redactions_by_reason=dict(sorted(counts.redactions.items())),
         benchmarks_checked=dict(index.num_items) if index else {},
         benchmarks_not_checked=dict(index.not_checked) if index else {},
+        malware_scanners={
+            "yara": f"{len(context.malware_rules)} rule files",
+            "clamav": clamav.describe(datetime.now(UTC)) if clamav else "off",
+        },
         seconds_by_stage={
             name: round(seconds, 3) for name, seconds in sorted(counts.seconds.items())
         },
@@ -218,10 +228,12 @@ def code_version(contract: SourceContract | None, policy: Policy, profile: Profi
     folder = policy_folder_of(contract)
     rules = malware_rules_of(settings, folder)
     formats = secret_formats_of(folder)
+    clamav = clamav_of(settings)
     digest = fingerprint_of(
         [(definition.stage.value, definition.version) for definition in STAGES],
         settings.digest,
         [(path.name, path.read_text("utf-8")) for path in rules],
+        [clamav.engine, clamav.digest] if clamav else [],
         formats.read_text("utf-8") if formats else "",
         policy.opt_out,
         policy.admission_digest,
