@@ -15,6 +15,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -41,9 +42,10 @@ from tritter_assets.sources.prose.clean import CLEANER_VERSION
 from tritter_assets.sources.registry import loader_for
 from tritter_assets.sources.sorting import DocumentSorter
 
-STAGE_VERSION = "3"
+STAGE_VERSION = "4"
 """2: what is skipped is listed in a table. 3: a list of texts becomes paragraphs; of several
-repositories with the same row the first is `repo`, the others stand in `owner`."""
+repositories with the same row the first is `repo`, the others stand in `owner`. 4: the name of a
+data file gives its rows no language."""
 
 DEFAULT_MEMORY_BYTES = 512 << 20
 """Content held before a shard is sorted through temporary files."""
@@ -166,19 +168,20 @@ def ingest_shard(
     context.skips.sink = ledger.add
     counts = _Counts()
     try:
-        for frame in used.read(contract, files, context) if files else ():
-            if frame.height:
-                concluded = concluder.conclude(_complete(frame, contract.id, shard))
-                sorter.add(_identified(concluded))
-        ledger.write(lake, fingerprint)
-        state = lake.write(
-            f"raw/{contract.id}",
-            counts.watch(sorter),
-            DOCUMENT_SCHEMA,
-            fingerprint=fingerprint,
-            partition={"shard": shard},
-            commit_metadata={"num_files": len(files), "skipped": dict(context.skips.counts)},
-        )
+        with _reused_memory():
+            for frame in used.read(contract, files, context) if files else ():
+                if frame.height:
+                    concluded = concluder.conclude(_complete(frame, contract.id, shard))
+                    sorter.add(_identified(concluded))
+            ledger.write(lake, fingerprint)
+            state = lake.write(
+                f"raw/{contract.id}",
+                counts.watch(sorter),
+                DOCUMENT_SCHEMA,
+                fingerprint=fingerprint,
+                partition={"shard": shard},
+                commit_metadata={"num_files": len(files), "skipped": dict(context.skips.counts)},
+            )
     finally:
         ledger.close()
         sorter.close()
@@ -218,6 +221,21 @@ def require_admitted(contract: SourceContract) -> None:
             f"{contract.refusal.reason}. It stays in the catalogue to say so and is never "
             "materialised; use another source"
         )
+
+
+@contextmanager
+def _reused_memory() -> Iterator[None]:
+    """Lets Arrow take its buffers from the C library.
+
+    Arrow's own allocator gives the pages of every batch back and asks for new ones: of 260 MB of
+    code that took 1 s of CPU in the kernel where this takes 0.3.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 class _Counts:

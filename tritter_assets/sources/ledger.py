@@ -6,7 +6,7 @@ Output `skipped/<source>[shard]`:
 |---|---|
 | id | hash of source, repo, path and place; never the id of a document |
 | source, shard | as in `raw/<source>` |
-| repo, path, revision | as far as they are known before a row is read; empty otherwise |
+| repo, path, revision | of the document there would have been; empty where the row was not read |
 | reason | a `SkipReason` |
 | detail | where upstream has it: file and row number, blob id, or repository, revision and path |
 
@@ -30,7 +30,9 @@ from tritter_assets.record import document_id
 from tritter_assets.sources.loader import Skipped, SkipReason
 from tritter_assets.sources.sorting import DocumentSorter
 
-LEDGER_VERSION = "1"
+LEDGER_VERSION = "2"
+"""2: rows of data files that were read and left out are listed with their place."""
+
 LEDGER_SCHEMA = pa.schema(
     [
         pa.field(name, pa.string(), nullable=False)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -155,8 +155,8 @@ class ColumnMapping:
                 out["owner"] = owner
         else:
             out["repo"] = facts.repo
-        if not out.get("path"):
-            out["path"] = f"{facts.file}#{number}"
+        stated_path = out.get("path")
+        out["path"] = stated_path or f"{facts.file}#{number}"
         if not out.get("revision"):
             out["revision"] = facts.revision
         if not out.get("url") and facts.url:
@@ -168,8 +168,39 @@ class ColumnMapping:
         elif len(self.languages) == 1:
             out["language"] = self.languages[0]
         else:
-            out["language"] = guess_language(out["path"].rsplit("#", 1)[0])
+            # The name of the data file that holds the row says nothing of the row.
+            out["language"] = guess_language(stated_path) if stated_path else None
         out["modality"] = str(modality_of_file(out["language"], self.modality))
+
+    def place(self, row: Mapping[str, Any], number: int, facts: RowFacts) -> Place:
+        """Returns where a row that gave no document would have stood."""
+        held = {
+            name: converted(name, value_at(row, self.paths[name]))
+            for name in Place._fields
+            if name in self.paths
+        }
+        return place_of(held, number, facts)
+
+
+class Place(NamedTuple):
+    """Where a row stands upstream."""
+
+    repo: str
+    path: str
+    revision: str
+
+
+def place_of(held: Mapping[str, Any], number: int, facts: RowFacts) -> Place:
+    """Returns the place of a row with these values of `Place`'s columns, some perhaps missing."""
+    repo, path, revision = (
+        value if isinstance(value := held.get(name), str) and value else None
+        for name in Place._fields
+    )
+    return Place(
+        repository_keys(repo)[0] if repo else facts.repo,
+        path or f"{facts.file}#{number}",
+        revision or facts.revision,
+    )
 
 
 def repository_keys(stated: str) -> tuple[str, str | None]:

@@ -85,13 +85,17 @@ FILES: dict[str, tuple[str, bytes]] = {
 }
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setenv("HF_TOKEN_PATH", "/nonexistent")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+@pytest.fixture(scope="module")
+def hub() -> Iterator[HubServer]:
     files = {f"d/{name}": raw for name, (_, raw) in FILES.items()}
     with HubServer(REPO, COMMIT, files).running() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN_PATH", "/nonexistent")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
 
 
 def _contract(name: str, file_format: str) -> SourceContract:

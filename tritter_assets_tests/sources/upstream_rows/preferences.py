@@ -73,7 +73,7 @@ CASES = {
         },
         common={
             **_CLAIM, "repo": "hub/nvidia/HelpSteer3", "access_terms": "none",
-            "generator": "gemma", "language": "text", "license_concluded": "CC-BY-4.0",
+            "generator": "gemma", "license_concluded": "CC-BY-4.0",
             "license_wrapper": "CC-BY-4.0",
         },
         rows=[
@@ -101,7 +101,7 @@ CASES = {
         },
         common={
             **_CLAIM, "repo": "hub/PKU-Alignment/PKU-SafeRLHF", "access_terms": "none",
-            "generator": "llama", "language": "text", "license_concluded": "CC-BY-NC-4.0",
+            "generator": "llama", "license_concluded": "CC-BY-NC-4.0",
             "license_wrapper": "CC-BY-NC-4.0",
         },
         rows=[
