@@ -10,6 +10,7 @@ from tritter_assets.compliance import (
     eu_summary,
     funnel,
     license_audit,
+    name_audit,
     notice,
     retention,
     spdx_bom,
@@ -38,7 +39,13 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
         )
 
     def report(
-        name: str, module: Any, write: Callable[..., Any], description: str, deps: tuple[str, ...]
+        name: str,
+        module: Any,
+        write: Callable[..., Any],
+        description: str,
+        deps: tuple[str, ...],
+        *,
+        beside: Callable[[Platform], str] = held_back,
     ) -> Stage:
         def work(step: Step) -> Any:
             summary = write(step.lake, catalog=step.catalog, fingerprint=step.fingerprint)
@@ -64,7 +71,7 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
             code_version=f"{module.STAGE_VERSION}.{policy_version}",
             work=work,
             deps=deps,
-            extra_inputs=lambda platform, _: held_back(platform),
+            extra_inputs=lambda platform, _: beside(platform),
             schema=MANIFEST_SCHEMA,
             kinds=frozenset({"html", "json"}),
             owner="team:compliance",
@@ -129,4 +136,13 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
         retention.write_retention,
         "Observed retention of each stage against the expected bands.",
         (*documents, *tables("dedup")),
+    )
+    yield report(
+        "name_audit",
+        name_audit,
+        name_audit.write_name_audit,
+        "How often people are named in comments and prose: an estimate from a fixed sample of each "
+        "source, read by a local model. Says so where no model is installed.",
+        tables("filtered"),
+        beside=lambda platform: name_audit.models_at_hand(platform.catalog),
     )
