@@ -23,6 +23,7 @@ _MERGED_AT_ONCE = 4
 _BYTES_PER_MERGED_ENTRY = 64
 """16 read, 16 written, 8 of sort order, and what the sort needs."""
 _PAIRS_AT_ONCE = 1 << 22
+NO_HASHES = np.zeros(0, dtype=np.uint64)
 PAIR_SCHEMA = {"left": pl.Int64, "right": pl.Int64}
 
 
@@ -121,9 +122,59 @@ class BandRuns:
         self.runs.append(Run(name, written))
         return self.runs[-1]
 
-    def pairs_within(self, run: Run, fresh: np.ndarray | None = None) -> Iterator[pl.DataFrame]:
-        """Yields pairs of contents that share a hash within a run (with `fresh`, one is of it)."""
-        for hashes, contents in self._slices([run]):
+    def crowded(self, run: Run, limit: int) -> np.ndarray:
+        """Returns the hashes that more than `limit` entries of a run have, sorted."""
+        found = [np.zeros(0, dtype=np.uint64)]
+        for hashes, _ in self._slices([run]):
+            many = hashes[: max(len(hashes) - limit, 0)]
+            found.append(np.unique(many[many == hashes[limit:]]))
+        return np.concatenate(found)
+
+    def hashes(self, run: Run) -> np.ndarray:
+        """Returns the distinct hashes of a run, sorted."""
+        return np.unique(self._load(run)[0])
+
+    def counts(self, hashes: np.ndarray) -> np.ndarray:
+        """Returns how many entries of all runs each of the sorted hashes has."""
+        total = np.zeros(len(hashes), dtype=np.int64)
+        for run in self.runs:
+            held, _ = self._load(run)
+            low = np.searchsorted(held, hashes, "left")
+            total += np.searchsorted(held, hashes, "right") - low
+        return total
+
+    def members(self, hashes: np.ndarray) -> pl.DataFrame:
+        """Returns the entries of all runs that have one of the sorted hashes: hash, content."""
+        frames = [pl.DataFrame(schema={"hash": pl.UInt64, "content": pl.Int64})]
+        for run in self.runs:
+            held, contents = self._load(run)
+            low = np.searchsorted(held, hashes, "left")
+            count = np.searchsorted(held, hashes, "right") - low
+            offset = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+            frames.append(
+                pl.DataFrame(
+                    {
+                        "hash": np.repeat(hashes, count),
+                        "content": contents[np.repeat(low, count) + offset],
+                    },
+                    schema=frames[0].schema,
+                )
+            )
+        return pl.concat(frames).unique()
+
+    def pairs_within(
+        self, run: Run, fresh: np.ndarray | None = None, *, crowded: np.ndarray = NO_HASHES
+    ) -> Iterator[pl.DataFrame]:
+        """Yields pairs of contents that share a hash within a run.
+
+        Args:
+            run: The run.
+            fresh: Sorted contents, one of which has to be in each pair; None takes all pairs.
+            crowded: Sorted hashes to pass over.
+        """
+        for every_hash, every_content in self._slices([run]):
+            kept = ~_among(every_hash, crowded)
+            hashes, contents = every_hash[kept], every_content[kept]
             first = np.arange(len(hashes) - 1)
             step = 1
             while len(first):
@@ -138,14 +189,20 @@ class BandRuns:
                     yield _pairs(one, two)
                 step += 1
 
-    def pairs_between(self, fresh: Run, held: Sequence[Run]) -> Iterator[pl.DataFrame]:
+    def pairs_between(
+        self, fresh: Run, held: Sequence[Run], *, crowded: np.ndarray = NO_HASHES
+    ) -> Iterator[pl.DataFrame]:
         """Yields pairs of a content of `fresh` and one of `held` that share a hash."""
         hashes, contents = self._load(fresh)
         for start in range(0, len(hashes), self._slice_entries):
             some = np.asarray(hashes[start : start + self._slice_entries])
-            theirs = np.asarray(contents[start : start + self._slice_entries])
+            kept = ~_among(some, crowded)
+            some = some[kept]
+            theirs = np.asarray(contents[start : start + self._slice_entries])[kept]
             for run in held:
                 run_hashes, run_contents = self._load(run)
+                if not len(run_hashes):
+                    continue
                 low = np.searchsorted(run_hashes, some, "left")
                 found = np.flatnonzero(run_hashes[np.minimum(low, len(run_hashes) - 1)] == some)
                 if not len(found):

@@ -93,13 +93,12 @@ def band_keys(sketches: np.ndarray, layout: BandLayout) -> np.ndarray:
     return keys.view(np.int64)
 
 
-def band_hashes(keys: np.ndarray) -> np.ndarray:
-    """Returns one uint64 per (document, band) of `bands.band_keys`, row by row."""
-    band = np.arange(1, keys.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = keys.view(np.uint64) ^ band
+def band_hashes(keys: np.ndarray, band: np.ndarray) -> np.ndarray:
+    """Returns one uint64 for each key and the number of its band (arrays of one length)."""
+    mixed = keys.view(np.uint64) ^ ((band.astype(np.uint64) + 1) * np.uint64(0x9E3779B97F4A7C15))
     mixed *= np.uint64(0xC2B2AE3D27D4EB4F)
     mixed ^= mixed >> np.uint64(29)
-    return mixed.reshape(-1)
+    return mixed
 
 
 def content_key(column: str = "normalized_sha256") -> pl.Expr:

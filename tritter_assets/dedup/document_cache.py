@@ -254,11 +254,14 @@ class DocumentCache:
             self._connection.executemany("INSERT OR IGNORE INTO pairs VALUES (?2, ?1, ?3)", rows)
             self._count("pairs", max(added, 0))
 
-    def bury(self, contents: pl.Series) -> pl.Series:
-        """Takes the pairs of vanished contents out; returns the contents they were paired with."""
-        run = self._connection.execute
+    def bury(self, contents: pl.Series) -> None:
+        """Notes that contents are gone and may have entries in runs."""
         self._want(contents)
-        run("INSERT OR IGNORE INTO dead SELECT value FROM wanted")
+        self._connection.execute("INSERT OR IGNORE INTO dead SELECT value FROM wanted")
+
+    def drop_pairs(self, contents: pl.Series) -> pl.Series:
+        """Takes all pairs of contents out; returns the contents at their other ends."""
+        self._want(contents)
         ends = self._all("SELECT a, b FROM wanted CROSS JOIN pairs ON a = value")
         gone = {(min(a, b), max(a, b)) for a, b in ends}
         self._connection.executemany("DELETE FROM pairs WHERE a = ?1 AND b = ?2", gone)

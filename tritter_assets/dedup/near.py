@@ -11,13 +11,12 @@ Output: `dedup/near_index` (see `index.py`), the evidence `dedup/near_pairs`, an
 | content_a, content_b | 64-bit keys of the normalised contents; equal for copies of one content |
 | layout | threshold and band layout the pair was found with |
 
-Incremental: what holds at every moment is that `near_pairs` has every verified pair among the
-contents in `near_bands`. An update (1) takes vanished documents out of the bands, (2) looks the
-bands of new contents up among those of all, and verifies the pairs found, (3) writes the pairs of
-changed clusters, (4) writes the bands of changed shards, (5) writes changed clusters, (6) keeps its
-cache. Killed between any two steps, the next update completes it: a cache that does not fit the
-tables is made again. A pair depends on two contents alone, so the pairs, and with them the index,
-are those of a batch run over the same documents.
+Incremental: an update (1) takes the documents of changed shards into its cache, (2) looks the bands
+of new contents up among those of all, and verifies the pairs found, (3) writes the pairs of changed
+clusters, (4) writes the bands of changed shards, (5) writes changed clusters, (6) keeps its cache.
+A run killed before (3) has changed nothing; killed later, the cache does not fit the tables, and
+the next update makes everything anew, as a batch run. What is a candidate depends on the contents
+that are there alone (`crowds.py`), so the index is that of a batch run over the same documents.
 
 Cost of an update: banding, look-up and verification in proportion to new contents; solving in
 proportion to changed clusters; writing in proportion to the files that hold them; and one read of
@@ -35,7 +34,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tritter_assets.dedup.band_runs import BandRuns, distinct_pairs
+from tritter_assets.dedup.band_runs import NO_HASHES, BandRuns, distinct_pairs
 from tritter_assets.dedup.bands import (
     BANDS_SCHEMA,
     BandLayout,
@@ -47,7 +46,6 @@ from tritter_assets.dedup.bands import (
 )
 from tritter_assets.dedup.cluster_update import (
     Shard,
-    Taken,
     fitting,
     open_cache,
     read_signatures,
@@ -56,6 +54,7 @@ from tritter_assets.dedup.cluster_update import (
     take_documents,
     write_clusters,
 )
+from tritter_assets.dedup.crowds import CROWD, NUM_HUBS, contents_of, pairs_of
 from tritter_assets.dedup.document_cache import DocumentCache, cache_folder
 from tritter_assets.dedup.index import (
     NEAR_INDEX,
@@ -92,7 +91,8 @@ _BATCH_SHARE = 4
 
 def code_version(threshold: float) -> str:
     """Returns the version of everything that changes the near index."""
-    return f"{STAGE_VERSION}.{fingerprint_of(layout_for(threshold).name, SURVIVAL_ORDER)}"
+    layout = layout_for(threshold).name
+    return f"{STAGE_VERSION}.{fingerprint_of(layout, SURVIVAL_ORDER, CROWD, NUM_HUBS)}"
 
 
 def update_near_index(
@@ -120,16 +120,29 @@ def update_near_index(
     states = signature_states(lake, inputs)
     version, tables = code_version(threshold), (NEAR_PAIRS, NEAR_INDEX)
     bands = _Bands(lake, layout, states)
-    bands.take_out()
     cache = open_cache(lake, NEAR_INDEX, version, tables)
     with closing(cache):
         runs = BandRuns(cache_folder(lake, NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes)
         stale = _stale_shards(cache, states)
         taken = take_documents(lake, cache, inputs, states)
-        fresh = _fresh_contents(cache, taken, bands)
-        wanted = None if cache.is_new else fresh
-        entries = _entries(lake, layout, stale, wanted)
-        candidates = _look_up(cache, runs, entries, fresh)
+        fresh = cache.present(taken.new)
+        gone = taken.dirty.filter(~taken.dirty.is_in(cache.present(taken.dirty).implode()))
+        known = taken.dirty.filter(~taken.dirty.is_in(fresh.implode()))
+        touched = np.union1d(bands.of(known), _hashes(lake, layout, stale, known))
+        found, crowded = _look_up(
+            cache,
+            runs,
+            _entries(lake, layout, stale, fresh),
+            fresh,
+            # Other priorities can make another content the first of any band.
+            None if taken.everything else touched,
+        )
+        crowd = contents_of(runs, cache, crowded)
+        found = chain(found, _crowd_pairs(lake, cache, runs, layout, crowd))
+        candidates = _among_living(cache, distinct_pairs(found))
+        cache.bury(gone)
+        if runs.settle(cache.dead()) == runs.num_entries:
+            cache.forget_dead()
         verified = verify_pairs(
             lake_reader(lake),
             candidates,
@@ -137,7 +150,10 @@ def update_near_index(
             threshold=threshold,
             memory_limit_bytes=memory_limit_bytes,
         )
-        changed = _join(lake, cache, taken, layout, verified.pairs)
+        mates = cache.drop_pairs(pl.concat([gone, crowd]))
+        cache.add_pairs(verified.pairs)
+        ends = (verified.pairs["left"], verified.pairs["right"])
+        changed = pl.concat([taken.dirty, crowd, mates, *ends])
         solved = solve_again(
             cache,
             None if taken.everything else changed,
@@ -195,36 +211,25 @@ class _Bands:
             and (shard not in stored or stored[shard].fingerprint != self._fingerprint(signed))
         )
 
-    def take_out(self) -> None:
-        """Removes every document that is gone, before any pair is touched."""
-        for shard in self.removed:
-            self._write(shard, BANDS_SCHEMA.empty_table(), fingerprint_of(NEAR_BANDS, "removed"))
-        for source, shard in self.changed:
-            if (source, shard) not in self._held:
-                continue
-            stored = self._lake.scan(NEAR_BANDS).filter(
-                (pl.col("source") == source) & (pl.col("shard") == shard)
-            )
-            current = read_signatures(self._lake, (source, shard), ["id", "content"])
-            staying = stored.filter(pl.col("layout") == self._layout.name).join(
-                current.lazy(), on=["id", "content"], how="semi"
-            )
-            before = stored.select(pl.len()).collect().item()
-            rows = staying.sort("id", "band").collect()
-            if rows.height < before:
-                partial = fingerprint_of(NEAR_BANDS, "partial")
-                self._write((source, shard), rows.to_arrow(), partial)
-
-    def held_contents(self) -> pl.Series:
-        """Returns the contents whose pairs are known to be written."""
-        if not self._lake.exists(NEAR_BANDS):
-            return pl.Series(dtype=pl.Int64)
-        here = (pl.col("band") == 0) & (pl.col("layout") == self._layout.name)
-        stored = self._lake.scan(NEAR_BANDS).filter(here).select("content").unique()
-        return stored.collect(engine="streaming")["content"]
+    def of(self, contents: pl.Series) -> np.ndarray:
+        """Returns the stored band hashes of contents that were in changed shards, sorted."""
+        found = [np.zeros(0, dtype=np.uint64)]
+        for source, shard in (*self.removed, *self.changed):
+            if len(contents) and (source, shard) in self._held:
+                here = (pl.col("source") == source) & (pl.col("shard") == shard)
+                rows = (
+                    self._lake.scan(NEAR_BANDS)
+                    .filter(here & pl.col("content").is_in(contents.implode()))
+                    .select("band", "key")
+                    .collect()
+                )
+                found.append(band_hashes(rows["key"].to_numpy(), rows["band"].to_numpy()))
+        return np.unique(np.concatenate(found))
 
     def put_in(self) -> None:
         """Writes the bands of changed shards; the pairs already cover them."""
+        for shard in self.removed:
+            self._write(shard, BANDS_SCHEMA.empty_table(), fingerprint_of(NEAR_BANDS, "removed"))
         for source, shard in self.changed:
             signatures = read_signatures(self._lake, (source, shard), ["id", "content", "minhash"])
             rows = band_rows(signatures, self._layout).with_columns(
@@ -252,39 +257,61 @@ def _stale_shards(cache: DocumentCache, states: Mapping[Shard, PartitionState]) 
     return sorted(s for s, state in states.items() if known.get(s) != state.data_version)
 
 
-def _fresh_contents(cache: DocumentCache, taken: Taken, bands: _Bands) -> pl.Series:
-    """Returns the contents whose pairs are not known yet."""
-    present = cache.present(taken.new)
-    if not cache.is_new:
-        return present
-    return present.filter(~present.is_in(bands.held_contents().implode()))
-
-
 def _look_up(
     cache: DocumentCache,
     runs: BandRuns,
     entries: Iterable[tuple[np.ndarray, np.ndarray]],
     fresh: pl.Series,
-) -> pl.DataFrame:
-    """Puts the bands of new contents into the runs; returns the pairs (left, right) they make."""
+    touched: np.ndarray | None,
+) -> tuple[Iterator[pl.DataFrame], np.ndarray]:
+    """Puts the bands of new contents into the runs.
+
+    Args:
+        cache: Tells which contents have entries and are gone.
+        runs: The band runs.
+        entries: Hashes and contents of what is new.
+        fresh: The contents that are new.
+        touched: Hashes of further contents that lose or gain documents; None for all there are.
+
+    Returns:
+        The pairs that new contents make in bands that are not crowded, and the hashes of crowded
+        bands with a content that is new, gains or loses a document.
+    """
     held = list(runs.runs)
     num_held = runs.num_entries
     runs.add_all(entries)
-    added = [run for run in runs.runs if run not in held]
-    if not added:
-        return pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64})
     cache.revive(fresh)
-    dead = cache.dead()
-    ordered = fresh.sort().to_numpy()
-    if (runs.num_entries - num_held) * _BATCH_SHARE >= runs.num_entries:
-        everything = runs.merge(runs.runs, dead)
+    added = [run for run in runs.runs if run not in held]
+    many = added and (runs.num_entries - num_held) * _BATCH_SHARE >= runs.num_entries
+    if runs.runs and (many or touched is None):
+        everything = runs.merge(runs.runs, cache.dead())
         cache.forget_dead()
-        found = runs.pairs_within(everything, ordered)
-    else:
-        one = added[0] if len(added) == 1 else runs.merge(added, dead)
-        found = chain(runs.pairs_within(one), runs.pairs_between(one, held))
-    pairs = distinct_pairs(found)
-    runs.settle(dead)
+        crowded = runs.crowded(everything, CROWD)
+        return runs.pairs_within(everything, fresh.sort().to_numpy(), crowded=crowded), crowded
+    new = NO_HASHES
+    one = None
+    if added:
+        one = added[0] if len(added) == 1 else runs.merge(added, cache.dead())
+        new = runs.hashes(one)
+    touched = np.union1d(new, NO_HASHES if touched is None else touched)
+    # Counts entries, those of contents that vanish included: what was crowded still is.
+    crowded = touched[runs.counts(touched) > CROWD]
+    if one is None:
+        return iter(()), crowded
+    within = runs.pairs_within(one, crowded=crowded)
+    return chain(within, runs.pairs_between(one, held, crowded=crowded)), crowded
+
+
+def _crowd_pairs(
+    lake: Lake, cache: DocumentCache, runs: BandRuns, layout: BandLayout, crowd: pl.Series
+) -> Iterator[pl.DataFrame]:
+    """Yields all candidate pairs of the contents of crowded bands."""
+    if len(crowd):
+        shards = cache.documents(crowd).select("source", "shard").unique().sort("source", "shard")
+        yield from pairs_of(runs, cache, _hashes(lake, layout, shards.rows(), crowd), crowd)
+
+
+def _among_living(cache: DocumentCache, pairs: pl.DataFrame) -> pl.DataFrame:
     living = cache.present(pl.concat([pairs["left"], pairs["right"]])).implode()
     return pairs.filter(pl.col("left").is_in(living) & pl.col("right").is_in(living))
 
@@ -293,22 +320,30 @@ def _entries(
     lake: Lake,
     layout: BandLayout,
     shards: Sequence[Shard],
-    wanted: pl.Series | None,
+    wanted: pl.Series,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields hashes and contents of the bands of contents (None: of all) in shards, each once."""
+    """Yields hashes and contents of the bands of contents in shards, each once."""
     done = pl.Series(dtype=pl.Int64)
     for shard in shards:
-        if wanted is not None and done.len() == wanted.len():
+        if done.len() == wanted.len():
             break
         signatures = read_signatures(lake, shard, ["content", "minhash"]).unique("content")
-        if wanted is not None:
-            signatures = signatures.filter(pl.col("content").is_in(wanted.implode()))
+        signatures = signatures.filter(pl.col("content").is_in(wanted.implode()))
         signatures = signatures.filter(~pl.col("content").is_in(done.implode()))
         if signatures.height:
             done = pl.concat([done, signatures["content"]])
             keys = band_keys(unpack_sketches(signatures["minhash"]), layout)
             contents = np.repeat(signatures["content"].to_numpy(), layout.num_bands)
-            yield band_hashes(keys), contents
+            band = np.tile(np.arange(layout.num_bands), signatures.height)
+            yield band_hashes(keys.reshape(-1), band), contents
+
+
+def _hashes(
+    lake: Lake, layout: BandLayout, shards: Sequence[Shard], wanted: pl.Series
+) -> np.ndarray:
+    """Returns the distinct band hashes of contents in shards, sorted."""
+    parts = [hashes for hashes, _ in _entries(lake, layout, shards, wanted)]
+    return np.unique(np.concatenate(parts)) if parts else NO_HASHES
 
 
 def _places(cache: DocumentCache, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -319,37 +354,6 @@ def _places(cache: DocumentCache, candidates: pl.DataFrame) -> pl.DataFrame:
         .sort("source", "shard", "id")
         .unique("content", keep="first", maintain_order=True)
     )
-
-
-def _join(
-    lake: Lake, cache: DocumentCache, taken: Taken, layout: BandLayout, verified: pl.DataFrame
-) -> pl.Series:
-    """Brings the pairs of the cache up to date; returns the contents to be solved again."""
-    if cache.is_new:
-        cache.add_pairs(_known_pairs(lake, cache, layout))
-    gone = taken.dirty.filter(~taken.dirty.is_in(cache.present(taken.dirty).implode()))
-    mates = cache.bury(gone)
-    cache.add_pairs(verified)
-    return pl.concat([taken.dirty, mates, verified["left"], verified["right"]])
-
-
-def _known_pairs(lake: Lake, cache: DocumentCache, layout: BandLayout) -> pl.DataFrame:
-    """Returns stored pairs of this layout whose two contents are still there."""
-    if not lake.exists(NEAR_PAIRS):
-        schema = {"left": pl.Int64, "right": pl.Int64, "jaccard": pl.Float32}
-        return pl.DataFrame(schema=schema)
-    stored = (
-        lake.scan(NEAR_PAIRS)
-        .filter((pl.col("layout") == layout.name) & (pl.col("content_a") != pl.col("content_b")))
-        .select(
-            left=pl.min_horizontal("content_a", "content_b"),
-            right=pl.max_horizontal("content_a", "content_b"),
-            jaccard="jaccard",
-        )
-        .collect()
-    )
-    living = cache.present(pl.concat([stored["left"], stored["right"]])).implode()
-    return stored.filter(pl.col("left").is_in(living) & pl.col("right").is_in(living))
 
 
 def evidence_rows(pairs: pl.DataFrame, documents: pl.DataFrame, layout: str) -> pl.DataFrame:
