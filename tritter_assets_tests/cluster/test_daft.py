@@ -25,6 +25,7 @@ from tritter_assets_tests.cluster.lakes import (
 )
 from tritter_assets_tests.corpus import write_project
 from tritter_assets_tests.dedup.corpus import Doc, write_filtered
+from tritter_assets_tests.lake.test_s3 import endpoint  # noqa: F401
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -151,3 +152,20 @@ def test_an_engine_without_an_address_is_refused() -> None:
     with pytest.raises(ContractViolation, match="spark"):
         open_engine("spark", None)
     assert isinstance(open_engine("local", None), LocalEngine)
+
+
+# -- S3 ------------------------------------------------------------------------------------------
+
+
+def test_tables_on_s3_are_the_same(local: Lake, endpoint: str) -> None:  # noqa: F811
+    options = {
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+        "aws_region": "us-east-1",
+        "aws_endpoint_url": endpoint,
+        "aws_allow_http": "true",
+        "aws_conditional_put": "etag",
+    }
+    lake = write_lake("s3://tritter-lake/cluster", options=options)
+    update(DaftEngine(None), lake)
+    assert_same(local, lake)
