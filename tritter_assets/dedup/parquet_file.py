@@ -59,7 +59,7 @@ def find_duplicates(
         memory_limit_bytes: Joins spill and verification works in groups beyond it.
 
     Raises:
-        ContractViolation: a column is missing, or two rows share an id.
+        ContractViolation: the file is no Parquet, a column is missing, or two rows share an id.
     """
     layout = layout_for(threshold)
     signatures = _sign(path)
@@ -88,12 +88,17 @@ def find_duplicates(
 
 
 def _sign(path: Path) -> pl.DataFrame:
-    file = pq.ParquetFile(path)
+    file = _open(path)
     names = set(file.schema_arrow.names)
     if not {"id", "content"} <= names:
         raise ContractViolation(
             f"{path} has the columns {sorted(names)}; id and content are needed"
         )
+    kind = file.schema_arrow.field("content").type
+    if isinstance(kind, pa.DictionaryType):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise ContractViolation(f"{path}: content is of type {kind}; text (string) is needed")
     kept = ["id", *(c for c in ("repo", "path", "license_concluded") if c in names)]
     frames = []
     for batch in file.iter_batches(_BATCH_ROWS, columns=[*kept, "content"]):
@@ -120,6 +125,20 @@ def _sign(path: Path) -> pl.DataFrame:
         # The digest that shows a file changed while it was read; here both passes derive it.
         content_sha256=pl.col("normalized_sha256"),
     )
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+    reader = {".csv": "read_csv", ".json": "read_json", ".jsonl": "read_ndjson"}.get(path.suffix)
+    way_out = (
+        f'write it as Parquet first: polars.{reader}("{path}").write_parquet("documents.parquet")'
+        if reader
+        else "it is another format, or was cut short while it was written or copied"
+    )
+    raise ContractViolation(f"{path} is no readable Parquet file ({reason}): {way_out}")
 
 
 def _reader(path: Path) -> Reader:

@@ -41,6 +41,43 @@ def test_files_that_cannot_be_read_so_are_refused(tmp_path) -> None:
         find_duplicates(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("x.csv", b"id,content\n1,a\n", r"polars\.read_csv"),
+        ("x.jsonl", b'{"id": 1, "content": "a"}\n', r"polars\.read_ndjson"),
+        ("x.parquet", b"", "0 bytes"),
+        ("x.parquet", None, "cut short"),
+    ],
+)
+def test_other_formats_and_broken_files_say_the_way_out(tmp_path, name, data, message) -> None:
+    path = tmp_path / name
+    pl.DataFrame({"id": ["1"], "content": ["a"]}).write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-20] if data is None else data)
+    with pytest.raises(ContractViolation, match=message):
+        find_duplicates(path)
+
+
+def test_content_that_is_no_text_is_refused(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"id": ["1"], "content": [["a"]]}).write_parquet(path)
+    with pytest.raises(ContractViolation, match="content is of type list"):
+        find_duplicates(path)
+
+
+@pytest.mark.parametrize(("threshold", "pairs"), [(0.7, 2), (0.85, 1)])
+def test_pairs_carry_their_score_and_reach_the_threshold(tmp_path, threshold, pairs) -> None:
+    path = tmp_path / "x.parquet"
+    contents = [text(1), text(1, edits=(30,)), text(2, count=60), text(2, edits=(0,), count=60)]
+    pl.DataFrame({"id": list("abcd"), "content": contents}).write_parquet(path)
+    found = find_duplicates(path, threshold=threshold).pairs
+    # 56 shingles: an edit inside changes 5 of them, one at the end changes 1.
+    exact = {("a", "b"): 51 / 61, ("c", "d"): 55 / 57}
+    assert found.height == pairs
+    for id_a, id_b, jaccard in found.select("id_a", "id_b", "jaccard").iter_rows():
+        assert jaccard == pytest.approx(exact[id_a, id_b])
+
+
 def test_numeric_ids_and_null_content(tmp_path) -> None:
     path = tmp_path / "x.parquet"
     contents = [None, text(1), text(1, edits=(4,))]
