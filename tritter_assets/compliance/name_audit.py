@@ -122,7 +122,8 @@ def looks_like_a_name(text: str) -> bool:
     """Says whether a model's person has the form of a name: 2 to 4 capitalised words or initials.
 
     In comments spaCy's small model takes `Args`, `Mypy` and `JSON` for people: of 40 of its
-    findings in packages of the starter profile, read by hand, 5 were people.
+    findings in Python packages, read by hand, 5 were people. Of 40 of this form, 28 were, and 3
+    were made up (`John Doe`).
     """
     words = text.split()
     return 2 <= len(words) <= 4 and all(_NAME_WORD.fullmatch(word) for word in words)
