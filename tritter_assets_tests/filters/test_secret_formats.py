@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import random
 import re
-import re._constants as re_constants
-import re._parser as re_parser
+import re._constants as re_constants  # pyright: ignore[reportMissingImports]
+import re._parser as re_parser  # pyright: ignore[reportMissingImports]
 import string
 import zlib
 from typing import Any
