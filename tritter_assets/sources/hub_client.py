@@ -6,6 +6,7 @@ Requests go through `huggingface_hub`'s own client: its token, its redirects, an
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -132,7 +133,13 @@ class HubClient:
 
 
 class _RangedFile(io.RawIOBase):
-    """A remote file read in blocks; every block's length is checked against what was asked."""
+    """A remote file read in blocks; every block's length is checked against what was asked.
+
+    Read from its first byte to its last (lines, CSV, archives), it is also checked against the
+    digest in its listing: a SHA-256 for files in large storage, else the id of a git object.
+    Larger Parquet and Arrow files are read from their footer on, in part: there only size and format
+    are checked.
+    """
 
     def __init__(
         self, url: str, repo: str, revision: str, file: UpstreamFile, token: str | bool | None
@@ -145,6 +152,11 @@ class _RangedFile(io.RawIOBase):
         self._position = 0
         self._block_start = 0
         self._block = b""
+        self._digest = hashlib.sha256()
+        if _COMMIT.fullmatch(file.digest):
+            self._digest = hashlib.sha1(b"blob %d\0" % file.size_bytes, usedforsecurity=False)
+        self._digested = 0
+        """Bytes from the start that went through the digest, one after the other."""
 
     def readable(self) -> bool:
         return True
@@ -169,11 +181,25 @@ class _RangedFile(io.RawIOBase):
         if not 0 <= start < len(self._block):
             end = min(self._position + max(wanted, _BLOCK_BYTES), self._file.size_bytes)
             self._block, self._block_start = self._fetch(self._position, end), self._position
+            self._check(self._block, self._block_start)
             start = 0
         part = self._block[start : start + wanted]
         view[: len(part)] = part
         self._position += len(part)
         return len(part)
+
+    def _check(self, block: bytes, start: int) -> None:
+        listed = self._file.digest
+        if len(listed) != 2 * self._digest.digest_size or start != self._digested:
+            return
+        self._digest.update(block)
+        self._digested += len(block)
+        if self._digested == self._file.size_bytes and self._digest.hexdigest() != listed:
+            raise UpstreamChanged(
+                f"hub {self._repo}@{self._revision}: {self._file.name} has the digest "
+                f"{self._digest.hexdigest()}, its listing says {listed}; run the shard again, and "
+                "if that stays, pin another revision"
+            )
 
     def _fetch(self, start: int, end: int) -> bytes:
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff

@@ -121,3 +121,17 @@ def test_copyright_lines() -> None:
 
 def test_only_the_top_is_read() -> None:
     assert scan_header("#" * 5000 + "\n# SPDX-License-Identifier: MIT\n") is None
+
+
+def test_a_tag_below_the_word_that_begins_its_comment_is_read() -> None:
+    found = scan_header("x\nrem\n\n  SPDX-License-Identifier: MIT\nPDX-1\n")
+    assert found is not None
+    assert (found.expression, found.where) == ("MIT", "line 4")
+
+
+def test_letters_that_grow_in_lower_case_move_nothing() -> None:
+    tag = "# \u0130\n# Copyright (c) 2020 \u0130nci\n# SPDX-License-Identifier: MIT\n"
+    found = scan_header(tag)
+    assert found is not None
+    assert found.expression == "MIT"
+    assert found.copyright_lines == ("Copyright (c) 2020 \u0130nci",)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tritter_assets.contracts.row_filter import RowFilter
 from tritter_assets.contracts.source import HubOrigin, LicenceFacts, SourceContract
 from tritter_assets.errors import UpstreamChanged, UpstreamUnavailable
 from tritter_assets.sources.hub import HubLoader
-from tritter_assets.sources.hub_client import HubClient
+from tritter_assets.sources.hub_client import HubClient, Listing
 from tritter_assets.sources.ingest import upstream_digest
 from tritter_assets_tests.sources.builders import context_of, contract_of
 from tritter_assets_tests.sources.servers import HubServer
@@ -322,8 +323,31 @@ def test_bodies_that_stay_short_are_told(hub: HubServer, tmp_path: Path) -> None
 
 def test_bytes_that_are_not_the_file_are_told(hub: HubServer, tmp_path: Path) -> None:
     hub.faults.plan["/cdn/python"] = ["corrupt"]
-    with pytest.raises(UpstreamChanged, match="is not the parquet file"):
+    with pytest.raises(UpstreamChanged, match="python.*has the digest"):
         _read(_loader(hub), _contract(), context_of(tmp_path))
+
+
+@pytest.mark.parametrize("stored", ["git", "lfs"])
+def test_lines_changed_on_the_way_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    raw = b"".join(b'{"text": "line %d"}\n' % n for n in range(5))
+    contract = dataclasses.replace(
+        _contract(config=None, file_format="jsonl"),
+        columns={"content": "text"},
+        licence=LicenceFacts(),
+    )
+    with HubServer(REPO, COMMIT, {"d.jsonl": raw}).running() as server:
+        loader, context = _loader(server), context_of(tmp_path)
+        (file,) = loader.plan(contract, context)
+        if stored == "lfs":
+            file = dataclasses.replace(file, digest=hashlib.sha256(raw).hexdigest())
+        listing = Listing(COMMIT, (file,), "")
+        monkeypatch.setattr(HubClient, "listing", lambda *_, **__: listing)
+        assert pl.concat(loader.read(contract, (file,), context)).height == 5
+        server.files = {"d.jsonl": raw.replace(b"line 3", b"line 4")}
+        with pytest.raises(UpstreamChanged, match=rf"d\.jsonl has the digest .*{file.digest}"):
+            list(loader.read(contract, (file,), context))
 
 
 def test_rows_of_several_repositories_keep_all_of_them(tmp_path: Path) -> None:
