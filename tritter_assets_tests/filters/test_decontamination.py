@@ -23,6 +23,7 @@ from tritter_assets.filters.contract import JudgeContext
 from tritter_assets.filters.kernels import ByteColumn
 from tritter_assets_tests.filters.documents import GOOD, config_of, context_of, document, frame_of
 from tritter_assets_tests.filters.rewordings import FIVE_WAYS, FURTHER_WAYS
+from tritter_assets_tests.sources.servers import HubServer
 
 TASKS = [
     {
@@ -310,3 +311,56 @@ def test_the_machine_code_on_disk_is_of_these_tokens():
     assert hashlib.sha256(source).hexdigest()[:12] == window_kernels.CODE_TOKENS, (
         "code_tokens.py changed: renew CODE_TOKENS in window_kernels.py"
     )
+
+
+DS1000_REPO, COMMIT = "xlangai/DS-1000", "c" * 40
+
+
+def test_ds1000_comes_from_the_hub_and_stays(tmp_path, monkeypatch):
+    raw = (json.dumps(DS1000) + "\n").encode()
+    spec = {"ds1000": {"files": ["nowhere"], "hub": {"repo": DS1000_REPO, "files": ["*.jsonl"]}}}
+    config = replace(config_of(decontamination.DEFINITION), benchmarks=spec)
+    assert benchmark_state(spec, tmp_path, tmp_path) == [("ds1000", "not asked for yet")]
+    with HubServer(DS1000_REPO, COMMIT, {"test.jsonl": raw, "README.md": b"# D"}).running() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        index = decontamination.load_benchmarks(tmp_path, tmp_path, config)
+    assert index.num_items == {"ds1000": 1}
+    digest = hashlib.sha256(raw).hexdigest()
+    assert benchmark_state(spec, tmp_path, tmp_path) == [("ds1000", digest)]
+    # The Hub is gone: the cache has what verdicts are made from.
+    again = context_of(benchmarks=decontamination.load_benchmarks(tmp_path, tmp_path, config))
+    code = DS1000["reference_code"].replace("below", "low").replace("df", "frame")
+    assert "ds1000/7 solution" in found_in(again, GOOD + code)[0].evidence
+    (tmp_path / "benchmarks" / "ds1000.jsonl").write_bytes(raw + b"\n")
+    _, missing = load_items(spec, tmp_path, tmp_path)
+    assert "was stored with" in missing["ds1000"]
+
+
+def test_parquet_of_the_hub_is_read_under_its_pin(tmp_path, monkeypatch):
+    folder = tmp_path / "served"
+    folder.mkdir()
+    pl.DataFrame(TASKS).write_parquet(folder / "x.parquet")
+    files = {"openai_humaneval/test.parquet": (folder / "x.parquet").read_bytes()}
+    hub_of = {"repo": "openai/openai_humaneval", "files": ["*.parquet"], "revision": COMMIT}
+    pin = {"humaneval": {"hub": hub_of | {"sha256": "0" * 64}}}
+    with HubServer("openai/openai_humaneval", COMMIT, files).running() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        items, missing = load_items({"humaneval": {"hub": hub_of}}, tmp_path / "a", tmp_path)
+        _, refused = load_items(pin, tmp_path / "b", tmp_path)
+    assert [item.entry_point for item in items["humaneval"]] == [
+        "weighted_crossings",
+        "third_root_of_parts",
+    ]
+    assert not missing
+    assert "is pinned to 000" in refused["humaneval"]
+    assert benchmark_state(pin, tmp_path / "b", tmp_path) == [("humaneval", "absent")]
+
+
+def test_a_gated_benchmark_says_the_way_in(tmp_path, monkeypatch):
+    spec = {"ds1000": {"hub": {"repo": DS1000_REPO, "files": ["*.jsonl"]}}}
+    with HubServer(DS1000_REPO, COMMIT, {"test.jsonl": b"{}"}).running() as hub:
+        hub.gate = "GatedRepo"
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        _, missing = load_items(spec, tmp_path, tmp_path)
+    assert "is gated" in missing["ds1000"]
+    assert benchmark_state(spec, tmp_path, tmp_path) == [("ds1000", "absent")]
