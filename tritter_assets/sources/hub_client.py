@@ -137,7 +137,7 @@ class _RangedFile(io.RawIOBase):
 
     Read from its first byte to its last (lines, CSV, archives), it is also checked against the
     digest in its listing: a SHA-256 for files in large storage, else the id of a git object.
-    Larger Parquet and Arrow files are read from their footer on, in part: there only size and format
+    Larger Parquet and Arrow files are read in part, footer first: there only size and format
     are checked.
     """
 

@@ -323,7 +323,7 @@ def test_bodies_that_stay_short_are_told(hub: HubServer, tmp_path: Path) -> None
 
 def test_bytes_that_are_not_the_file_are_told(hub: HubServer, tmp_path: Path) -> None:
     hub.faults.plan["/cdn/python"] = ["corrupt"]
-    with pytest.raises(UpstreamChanged, match="python.*has the digest"):
+    with pytest.raises(UpstreamChanged, match="has the digest"):
         _read(_loader(hub), _contract(), context_of(tmp_path))
 
 
