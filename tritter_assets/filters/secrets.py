@@ -12,7 +12,7 @@ Output, at most one row of each a document:
 | keep | secret_candidate | none | 0.2 |
 
 The evidence is the plugin, the line and a short hash, never the secret. A private key is redacted
-to its END line. Cost: 75 MB of code per CPU second. Blind spot: a credential without a form, a
+to its END line. Cost: 60 MB of code per CPU second. Blind spot: a credential without a form, a
 telling name or randomness.
 """  # noqa: E501
 
