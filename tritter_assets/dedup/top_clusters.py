@@ -39,13 +39,18 @@ class ClusterView:
 
 
 def largest_clusters(lake: Lake, index: str, limit: int = 3) -> list[ClusterView]:
-    """Returns the largest clusters of an index, ties by cluster id."""
+    """Returns the largest clusters of an index, ties by cluster id.
+
+    Clusters with a member that differs from the one kept for it come first: mere copies are what
+    the exact index shows.
+    """
     rows = lake.scan(index)
     chosen = (
         rows.group_by("cluster_id")
-        .agg(size=pl.col("cluster_size").first())
-        .sort(["size", "cluster_id"], descending=[True, False])
+        .agg(size=pl.col("cluster_size").first(), differs=(pl.col("score") < 1.0).any())
+        .sort(["differs", "size", "cluster_id"], descending=[True, True, False])
         .head(limit)
+        .select("cluster_id", "size")
         .collect()
     )
     members = rows.filter(pl.col("cluster_id").is_in(chosen["cluster_id"].implode())).collect()
