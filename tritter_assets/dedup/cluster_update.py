@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tritter_assets.dedup.bands import content_key
 from tritter_assets.dedup.clusters import cluster_rows
 from tritter_assets.dedup.document_cache import DOCUMENT_SCHEMA, DocumentCache, cache_folder
 from tritter_assets.dedup.index import INDEX_SCHEMA, IndexReport, ShardInput
+from tritter_assets.dedup.signatures import SIGNATURE_SCHEMA
 from tritter_assets.lake import Lake, PartitionState
 from tritter_assets.verdict import Action, Reason
 
@@ -67,10 +70,18 @@ def fitting(lake: Lake, version: str, tables: Sequence[str]) -> Mapping[str, Any
 def read_signatures(lake: Lake, shard: Shard, columns: Sequence[str]) -> pl.DataFrame:
     """Returns the signatures of one shard, ordered by id; `content` is among the columns."""
     source, name = shard
-    scanned = lake.scan(f"signatures/{source}").filter(pl.col("shard") == name)
-    wanted = dict.fromkeys(["id", *columns])
-    ordered = scanned.with_columns(content_key()).select(wanted.keys()).collect().sort("id")
-    return ordered.select(columns)
+    table = f"signatures/{source}"
+    filesystem = lake.location.filesystem(table)
+    stored = (column for column in columns if column != "content")
+    needed = list(dict.fromkeys(["id", "normalized_sha256", *stored]))
+    schema = pa.schema([SIGNATURE_SCHEMA.field(column) for column in needed])
+    parts = [schema.empty_table()]
+    # A lazy scan opens every file of the table to find the one of the shard.
+    for _, path in lake.files(table, "shard", [name]):
+        with filesystem.open_input_file(path) as file:
+            parts.append(pq.ParquetFile(file).read(columns=needed).select(needed).cast(schema))
+    rows = pl.DataFrame(pa.concat_tables(parts))
+    return rows.with_columns(content_key()).sort("id").select(columns)
 
 
 def take_documents(

@@ -33,6 +33,7 @@ from itertools import chain
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tritter_assets.dedup.band_runs import NO_HASHES, BandRuns, distinct_pairs
 from tritter_assets.dedup.bands import (
@@ -216,15 +217,20 @@ class _Bands:
         found = [np.zeros(0, dtype=np.uint64)]
         for source, shard in (*self.removed, *self.changed):
             if len(contents) and (source, shard) in self._held:
-                here = (pl.col("source") == source) & (pl.col("shard") == shard)
                 rows = (
-                    self._lake.scan(NEAR_BANDS)
-                    .filter(here & pl.col("content").is_in(contents.implode()))
+                    pl.DataFrame(pa.concat_tables(self._stored(source, shard)))
+                    .filter(pl.col("content").is_in(contents.implode()))
                     .select("band", "key")
-                    .collect()
                 )
                 found.append(band_hashes(rows["key"].to_numpy(), rows["band"].to_numpy()))
         return np.unique(np.concatenate(found))
+
+    def _stored(self, source: str, shard: str) -> Iterator[pa.Table]:
+        filesystem = self._lake.location.filesystem(NEAR_BANDS)
+        for _, path in self._lake.files(NEAR_BANDS, "shard", [shard]):
+            if path.startswith(f"source={source}/"):
+                with filesystem.open_input_file(path) as file:
+                    yield pq.ParquetFile(file).read(columns=["content", "band", "key"])
 
     def put_in(self) -> None:
         """Writes the bands of changed shards; the pairs already cover them."""

@@ -44,6 +44,9 @@ def lake_reader(lake: Lake) -> Reader:
     """
 
     def read(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
+        yield from _gathered(rows_of(places))
+
+    def rows_of(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
         for (source,), here in places.group_by("source", maintain_order=True):
             table = f"filtered/{source}"
             filesystem = lake.location.filesystem(table)
@@ -53,6 +56,18 @@ def lake_reader(lake: Lake) -> Reader:
                     yield from _wanted_rows(pq.ParquetFile(file), pl.Series(wanted[shard]))
 
     return read
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Joins batches of a row or two, one from each of many files, to some of a useful size."""
+    pending: list[pa.RecordBatch] = []
+    for batch in batches:
+        pending.append(batch)
+        if sum(b.num_rows for b in pending) >= 1024 or sum(b.nbytes for b in pending) >= 16 << 20:
+            yield from pa.Table.from_batches(pending).combine_chunks().to_batches()
+            pending = []
+    if pending:
+        yield from pa.Table.from_batches(pending).combine_chunks().to_batches()
 
 
 def _wanted_rows(file: pq.ParquetFile, wanted: pl.Series) -> Iterator[pa.RecordBatch]:
