@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from tritter_assets.cluster.tasks import ShardTask, run_task
+from tritter_assets.cluster.tasks import CommitLost, ShardTask, run_task
 from tritter_assets.dedup.index import IndexReport, ShardInput
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
@@ -133,13 +133,12 @@ class DaftEngine:
                 yield number, function(*arguments)
             return
         import ray
-        from deltalake.exceptions import CommitFailedError
 
         # A worker may die as often as machines are taken back; a commit may lose against many
         # other shards of its table. Anything else that is raised is a defect, and not retried.
-        remote = ray.remote(
-            num_cpus=1, max_retries=MAX_RETRIES, retry_exceptions=[CommitFailedError]
-        )(function)
+        remote = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, retry_exceptions=[CommitLost])(
+            function
+        )
         pending = {remote.remote(*arguments): number for number, arguments in enumerate(calls)}
         while pending:
             done, _ = ray.wait(list(pending), num_returns=1)

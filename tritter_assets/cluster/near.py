@@ -3,7 +3,7 @@
 | step | engine | cut by |
 |---|---|---|
 | contents: one row per distinct text | Daft group-by | content |
-| candidates: contents that share a band key | Daft group-by, then distinct | band and key |
+| candidates: as `crowds.py` has them | Daft group-by, then distinct | band and key |
 | components of the candidates | iterated joins (`components.py`) | content |
 | texts of candidates, read once | task per (source, shard) | shard |
 | texts, pairs, documents side by side | Daft | bucket of the component |
@@ -15,8 +15,8 @@ components can be verified and solved alone, with the functions of the local eng
 on one machine is the documents and pairs (not the texts) of the largest component.
 
 Candidates are found anew from all signatures in each update; only pairs that `near_pairs` does not
-hold are verified. `dedup/near_bands`, which serves the local engine's own updates, is emptied
-first: it promises that the pairs among its contents are stored, and they change here without it.
+hold are verified. `dedup/near_bands` serves the local engine's own updates and is not kept up
+here: it is emptied, so that it names no document that is gone.
 """
 
 # pyright: reportMissingImports=false
@@ -43,6 +43,7 @@ from tritter_assets.dedup.bands import (
     unpack_sketches,
 )
 from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS
+from tritter_assets.dedup.crowds import CROWD
 from tritter_assets.dedup.index import (
     INDEX_SCHEMA,
     NEAR_INDEX,
@@ -137,6 +138,7 @@ class _Run:
                 {
                     "shard": [item.shard for _, item in mine],
                     "priority": [item.priority for _, item in mine],
+                    "order": [f"{item.priority:012d}" for _, item in mine],
                     "input": [f"{number:08d}" for number, _ in mine],
                 }
             )
@@ -152,19 +154,24 @@ class _Run:
 
     def find_candidates(self) -> DataFrame:
         """Pairs of contents that share a band key: left < right, each pair once."""
-        from daft import col
+        from daft import col, lit
         from daft.functions import concat
 
         signed = self._signatures(
-            ["normalized_sha256", "content_sha256", "num_shingles", "minhash"]
+            ["normalized_sha256", "content_sha256", "num_shingles", "minhash", "repo", "path"]
         )
         # The least place is the first document by source, shard and id: what `near.py` reads too.
         place = concat(concat(col("input"), col("id")), col("content_sha256"))
+        # As `SURVIVAL_ORDER` has it: the separator is below every character.
+        rank = col("order")
+        for column in ("source", "repo", "path", "id"):
+            rank = concat(concat(rank, lit(near_tasks.SEPARATOR)), col(column))
         contents = (
-            signed.with_column("place", place)
+            signed.with_columns({"place": place, "rank": rank})
             .groupby("content")
             .agg(
                 col("place").min().alias("place"),
+                col("rank").min().alias("rank"),
                 col("num_shingles").min().alias("num_shingles"),
                 col("minhash").any_value().alias("minhash"),
                 col("id").count_distinct().alias("num_documents"),
@@ -176,12 +183,21 @@ class _Run:
             _keys(self.layout)(col("minhash")).alias("key"),
             _numbers(self.layout)(col("content")).alias("band"),
         ).explode("key", "band")
-        shared = banded.groupby("band", "key").agg(col("content").list_agg().alias("together"))
-        pairs = (
-            shared.where(col("together").list_count() > 1)
-            .select(_pairs(col("together")).alias("pair"))
-            .explode("pair")
+        together = banded.groupby("band", "key").agg(col("content").list_agg().alias("together"))
+        shared = self.scratch.store("shared", together.where(col("together").list_count() > 1))
+        crowded = col("together").list_count() > CROWD
+        few = shared.where(~crowded).select(_pairs(col("together")).alias("pair"))
+        ranked = (
+            shared.where(crowded)
+            .explode("together")
+            .join(
+                self._contents.select(col("content").alias("together"), col("rank")), on="together"
+            )
+            .select("band", "key", _ranked(col("rank"), col("together")).alias("ranked"))
         )
+        crowds = ranked.groupby("band", "key").agg(col("ranked").list_agg().alias("ranked"))
+        many = crowds.select(_hub_pairs(col("ranked")).alias("pair"))
+        pairs = union([few, many]).explode("pair")
         return self.scratch.store(
             "candidates",
             pairs.select(
@@ -241,7 +257,9 @@ class _Run:
         """Stores by bucket the documents that clustering may see, and where each content is."""
         signed = self._signatures(list(DOCUMENT_COLUMNS))
         self.scratch.store(
-            "documents", signed.exclude("input").join(self._buckets, on="content"), by="bucket"
+            "documents",
+            signed.exclude("input", "order").join(self._buckets, on="content"),
+            by="bucket",
         )
         places = self._contents.select("content", "place", "num_shingles")
         self.scratch.store("places", places.join(self._buckets, on="content"), by="bucket")
@@ -346,6 +364,26 @@ def _numbers(layout: BandLayout) -> Any:
         )
 
     return numbers
+
+
+def _ranked(rank: Expression, content: Expression) -> Expression:
+    """One text that sorts by rank and still names its content."""
+    from daft import DataType, lit
+    from daft.functions import concat
+
+    return concat(concat(rank, lit(near_tasks.SEPARATOR)), content.cast(DataType.string()))
+
+
+def _hub_pairs(ranked: Expression) -> Expression:
+    import daft
+
+    kind = {"left": daft.DataType.int64(), "right": daft.DataType.int64()}
+
+    @daft.func.batch(return_dtype=daft.DataType.list(daft.DataType.struct(kind)))
+    def pairs(ranked: daft.Series) -> Any:
+        return near_tasks.pairs_with_hubs(ranked.to_arrow())
+
+    return pairs(ranked)
 
 
 def _pairs(together: Expression) -> Expression:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tritter_assets.cluster.scratch import Scratch
 from tritter_assets.dedup.clusters import cluster_rows, report_of
+from tritter_assets.dedup.crowds import NUM_HUBS
 from tritter_assets.dedup.index import NEAR_INDEX, IndexReport
 from tritter_assets.dedup.near import evidence_rows
 from tritter_assets.dedup.verify import lake_reader, verify_pairs
@@ -22,6 +23,8 @@ from tritter_assets.lake.location import LakeLocation
 from tritter_assets.verdict import Reason
 
 INPUT_DIGITS = 8
+SEPARATOR = "\x01"
+"""Below every character of a path or repository; NUL ends a string in some readers."""
 _SHA256_DIGITS = 64
 
 _PAIRS = {"left": pl.Int64, "right": pl.Int64, "jaccard": pl.Float32}
@@ -80,6 +83,22 @@ def pairs_within(groups: pa.Array) -> pa.Array:
         names=["left", "right"],
     )
     return pa.LargeListArray.from_arrays(pa.array(np.cumsum(counts), pa.int64()), pairs)
+
+
+def pairs_with_hubs(crowds: pa.Array) -> pa.Array:
+    """Returns, for each crowded band, the pairs of its first contents with all the others.
+
+    Args:
+        crowds: Lists of texts that sort as documents survive and end in `SEPARATOR` and a content.
+    """
+    groups = []
+    for members in crowds.to_pylist():
+        contents = [int(text.rpartition(SEPARATOR)[2]) for text in sorted(members)]
+        hubs = contents[:NUM_HUBS]
+        found = {(min(h, c), max(h, c)) for h in hubs for c in contents if h != c}
+        groups.append([{"left": left, "right": right} for left, right in sorted(found)])
+    kind = pa.struct([pa.field("left", pa.int64()), pa.field("right", pa.int64())])
+    return pa.array(groups, pa.large_list(kind))
 
 
 def gather_texts(

@@ -15,10 +15,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from deltalake.exceptions import CommitFailedError
+
 from tritter_assets.contracts.catalog import Catalog, load_catalog
-from tritter_assets.errors import ContractViolation
+from tritter_assets.errors import ContractViolation, TritterError
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.settings import Settings
+
+
+class CommitLost(TritterError):
+    """A commit lost against too many others of its table: the task is run again.
+
+    delta-rs' own error names a module that no other process can import.
+    """
+
 
 SHARD_STAGES = ("verdicts", "filtered", "signatures")
 
@@ -87,7 +97,10 @@ def run_task(settings: Settings, task: ShardTask) -> dict[str, Any]:
             "process that launched it: give both the same checkout, constraints and "
             "TRITTER_PROJECT"
         )
-    report = _work(settings, catalog, lake, task)
+    try:
+        report = _work(settings, catalog, lake, task)
+    except CommitFailedError as error:
+        raise CommitLost(f"{task.name}: {error}") from None
     return json.loads(json.dumps(dataclasses.asdict(report), default=str))
 
 

@@ -45,7 +45,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, engine in engines.items():
             lake = Lake.at(Path(folder) / name)
-            found[f"{name}_sign_cpu_s"] = _cpu(lambda lake=lake: _sign(lake, rows))[0]
+            _write(lake, rows)
+            found[f"{name}_sign_cpu_s"] = _cpu(lambda lake=lake: _sign(lake))[0]
             cpu, wall, report = _cpu(lambda engine=engine, lake=lake: _update(engine, lake))
             found |= {f"{name}_cpu_s": cpu, f"{name}_wall_s": wall}
             found[f"{name}_details"] = dict(report.details)
@@ -55,7 +56,7 @@ def main() -> None:
     print(json.dumps(found, default=str))
 
 
-def _sign(lake: Lake, rows: pl.DataFrame) -> None:
+def _write(lake: Lake, rows: pl.DataFrame) -> None:
     size = -(-rows.height // SHARDS)
     for number in range(SHARDS):
         documents = [
@@ -63,6 +64,10 @@ def _sign(lake: Lake, rows: pl.DataFrame) -> None:
             for row in rows.slice(number * size, size).iter_rows(named=True)
         ]
         write_filtered(lake, "corpus", f"{number:03d}", documents)
+
+
+def _sign(lake: Lake) -> None:
+    for number in range(SHARDS):
         sign_shard(lake, "corpus", f"{number:03d}", fingerprint="b" * 15)
 
 
