@@ -43,7 +43,7 @@ class Settings:
     cluster_python: str = ""
     """The interpreter with the extra `cluster`; only profiles whose engine is not local need it."""
     ray_address: str = ""
-    """The Ray cluster: `ray://host:10001`, or `host:6379` and `auto` on one of its machines."""
+    """The Ray cluster, `host:6379` or `auto`, as one of its machines sees it."""
 
     @property
     def contracts_root(self) -> Path:

@@ -83,8 +83,9 @@ class DaftEngine:
     """Set-wise steps as Daft frames, tasks by Ray.
 
     Args:
-        address: Of the Ray cluster: `host:6379` or `auto` on one of its machines, `ray://host:10001`
-            from outside. None: Daft's native runner in this process, tasks one after the other.
+        address: Of the Ray cluster, `host:6379` or `auto`; this process stands on one of its
+            machines (Ray's client, `ray://`, is not what the tests run). None: Daft's native
+            runner in this process, tasks one after the other.
     """
 
     address: str | None
@@ -176,7 +177,7 @@ def open_engine(name: str, address: str | None) -> Engine:
         raise ContractViolation(f"no engine {name!r}: set engine to local, daft or ray")
     if name == "ray" and not address:
         raise ContractViolation(
-            "engine ray has no address: set TRITTER_RAY_ADDRESS, e.g. to ray://head:10001, or "
+            "engine ray has no address: set TRITTER_RAY_ADDRESS, e.g. to head:6379, or "
             "engine: local in the profile"
         )
     missing = [

@@ -79,7 +79,7 @@ def check_cluster(platform: Platform) -> str:
         )
     if engine == "ray" and not settings.ray_address:
         raise ContractViolation(
-            f"{blame}, and TRITTER_RAY_ADDRESS is not set: set it, e.g. to ray://head:10001, or "
+            f"{blame}, and TRITTER_RAY_ADDRESS is not set: set it, e.g. to head:6379, or "
             "write engine: local"
         )
     wanted = ["tritter_assets", "dagster_pipes", "daft", *(["ray"] if engine == "ray" else [])]

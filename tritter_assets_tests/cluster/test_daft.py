@@ -9,6 +9,7 @@ import pytest
 from tritter_assets.cluster.engine import DaftEngine, LocalEngine, open_engine
 from tritter_assets.cluster.near import update_near_index
 from tritter_assets.cluster.tasks import ShardTask, rules_of
+from tritter_assets.dedup.crowds import CROWD
 from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.errors import ContractViolation, MissingProvenance
 from tritter_assets.lake import Lake, fingerprint_of
@@ -24,7 +25,7 @@ from tritter_assets_tests.cluster.lakes import (
     write_lake,
 )
 from tritter_assets_tests.corpus import write_project
-from tritter_assets_tests.dedup.corpus import Doc, write_filtered
+from tritter_assets_tests.dedup.corpus import Doc, sign, text, write_filtered
 from tritter_assets_tests.lake.test_s3 import endpoint  # noqa: F401
 
 pytestmark = pytest.mark.timeout(600)
@@ -73,6 +74,22 @@ def test_a_lake_goes_from_one_engine_to_the_other(local: Lake, tmp_path: Path) -
     update(DaftEngine(None), lake, INPUTS[1:])
     update(LocalEngine(), lake)
     assert_same(local, lake)
+
+
+def test_crowded_bands_are_compared_with_the_same_first_contents(tmp_path: Path) -> None:
+    crowd = [
+        Doc(f"{n:032x}", text(1, edits=(n % 60, n // 60 + 20), count=200), path=f"{-n % 97}.py")
+        for n in range(CROWD + 60)
+    ]
+    found = {}
+    for name, engine in (("local", LocalEngine()), ("daft", DaftEngine(None))):
+        lake = found[name] = Lake.at(tmp_path / name)
+        for item in INPUTS:
+            mine = crowd[::2] if item.source == "one" else crowd[1::2]
+            sign(lake, item.source, item.shard, mine if item.shard == "000" else [])
+        report = update(engine, lake)
+        assert report.details["candidates"] < len(crowd) * (len(crowd) - 1) // 2
+    assert_same(found["local"], found["daft"])
 
 
 def test_no_candidates_is_an_empty_index(tmp_path: Path) -> None:
