@@ -184,13 +184,24 @@ def retention_check(source: str) -> StageCheck:
             mix_tokens={},
         )
         found = [r for r in measure_retention([line]) if r.group in _FILTER_BANDS]
+        outside = [r for r in found if r.status in ("below", "above")]
+        steps, before = [], documents
+        for step, left in line.steps():
+            if left != before:
+                steps.append(f"{step}: {before} -> {left}")
+            before = left
         return CheckOutcome(
-            passed=all(r.status not in ("below", "above") for r in found),
+            passed=not outside,
+            summary="; ".join(
+                f"{r.group} kept {r.share:.1%}, {r.status} {r.low:.0%}-{r.high:.0%}"
+                for r in outside
+            ),
             facts={
                 r.group: f"{r.share:.1%} kept, {r.low:.0%}-{r.high:.0%} expected"
                 for r in found
                 if r.share is not None and r.low is not None and r.high is not None
-            },
+            }
+            | {"funnel": steps},
         )
 
     return StageCheck(

@@ -13,6 +13,7 @@ from tritter_assets.defs.checks import (
     retention_check,
 )
 from tritter_assets.defs.cluster import run_together
+from tritter_assets.defs.funnel_plot import funnel_plot, funnel_table
 from tritter_assets.defs.secret_tools import secret_tools_checks
 from tritter_assets.defs.sources import source_facts, source_tags
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
@@ -96,6 +97,7 @@ def verdicts_stage(contract: SourceContract, base: Platform) -> Stage:
         shards=contract.shards,
         extra_inputs=beside_raw,
         schema=VERDICT_SCHEMA,
+        plot=lambda platform: funnel_plot(platform, contract.id),
         owner=contract.owner,
         tags=source_tags(contract),
         facts=source_facts(contract),
@@ -130,6 +132,7 @@ def filtered_stage(contract: SourceContract, base: Platform) -> Stage:
         tags=source_tags(contract),
         facts=source_facts(contract),
         checks=(license_gate_check(f"filtered/{contract.id}"),),
+        plot=lambda platform: funnel_table(platform, contract.id),
         automated=_active(contract, base),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -60,8 +60,22 @@ def funnel(lake: Lake, source: str) -> pl.DataFrame:
     removed = dict(
         count_reasons(lake, [source]).group_by("stage").agg(pl.sum("num_documents")).iter_rows()
     )
+    return _steps(total, removed, RUN_ORDER)
+
+
+def pass_funnel(lake: Lake, source: str) -> pl.DataFrame:
+    """Returns the same as `funnel` for the pass over shards alone, whatever the indexes say."""
+    terminal = lake.scan(f"verdicts/{source}").filter(pl.col("terminal"))
+    counts = terminal.group_by("stage", "action").len().collect(engine="streaming")
+    dropped = counts.filter(pl.col("action") != Action.KEEP.value)
+    stages = [stage for stage in RUN_ORDER if stage not in _INDEX_STAGES]
+    removed = dict(dropped.group_by("stage").agg(pl.sum("len")).iter_rows())
+    return _steps(int(counts["len"].sum()), removed, stages)
+
+
+def _steps(total: int, removed: Mapping[str, int], stages: Sequence[Stage]) -> pl.DataFrame:
     rows: list[dict[str, object]] = []
-    for stage in RUN_ORDER:
+    for stage in stages:
         out = total - int(removed.get(stage.value, 0))
         rows.append(
             {
@@ -74,4 +88,4 @@ def funnel(lake: Lake, source: str) -> pl.DataFrame:
             }
         )
         total = out
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema_overrides={"retention": pl.Float64})
