@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from tritter_assets.contracts.catalog import Catalog
+from tritter_assets.contracts.crate_origin import CrateOrigin
 from tritter_assets.contracts.source import (
     FileOrigin,
     GitOrigin,
@@ -231,6 +232,10 @@ def origin_of(origin: Origin) -> tuple[str, str, str]:
             return origin.url, origin.commit, ""
         case HttpOrigin():
             return origin.url, "", origin.sha256
+        case CrateOrigin():
+            # Many archives under one contract: each row's own address names its crate and version.
+            pins = sorted(f"{pin.name} {pin.version}" for pin in origin.crates)
+            return origin.downloads, ", ".join(pins), ""
         case FileOrigin():
             return f"file:{origin.path}", "", ""
 

@@ -10,6 +10,7 @@ from tritter_assets.dedup import exact, near, semantic, signatures
 from tritter_assets.dedup.embeddings import PACKAGED, embedding_version
 from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.defs.checks import no_source_wiped_out_check
+from tritter_assets.defs.cluster import run_near_update, run_together
 from tritter_assets.defs.dedup_report import dedup_report
 from tritter_assets.defs.shards import signed_shards
 from tritter_assets.defs.sources import source_facts, source_tags
@@ -31,6 +32,7 @@ def signatures_stage(contract: SourceContract, base: Platform) -> Stage:
         description=f"SHA-256 and 256-permutation MinHash of each document of {contract.title}.",
         code_version=signatures.code_version(),
         work=work,
+        together=run_together("signatures", contract.id, base),
         deps=(f"filtered/{contract.id}",),
         shards=contract.shards,
         schema=signatures.SIGNATURE_SCHEMA,
@@ -55,6 +57,8 @@ def index_stages(base: Platform) -> Iterable[Stage]:
         )
 
     def update_near(step: Step) -> Any:
+        if profile.engine != "local":
+            return run_near_update(step, signed_shards(step.platform))
         return near.update_near_index(
             step.lake,
             signed_shards(step.platform),
