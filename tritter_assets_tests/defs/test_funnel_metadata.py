@@ -19,7 +19,7 @@ def test_verdicts_and_filtered_show_their_funnel(tmp_path: Path) -> None:
             key = dg.AssetKey([room, "small_code"])
             records = instance.fetch_materializations(key, limit=10).records
             texts = [
-                record.asset_materialization.metadata["tritter/plot"].value
+                record.asset_materialization.metadata["tritter/plot"].value  # type: ignore[union-attr]
                 for record in records
                 if record.asset_materialization
                 and "tritter/plot" in record.asset_materialization.metadata
