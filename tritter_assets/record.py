@@ -86,8 +86,8 @@ DOCUMENT_SCHEMA = pa.schema(
 
 `license_evidence` is a JSON list of {"method", "value", "where", "confidence"}; `owner` and
 `author_emails` are the opt-out keys; `derived_from` lists the ids a synthetic or extracted row was
-made from. For instruction and preference rows `content` holds the prompt and answer joined, so
-that every filter and index sees the whole text.
+made from. For instruction and preference rows `content` holds the prompt and its answer or
+answers joined, so that every filter and index sees the whole text.
 """
 
 

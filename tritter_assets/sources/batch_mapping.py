@@ -187,7 +187,7 @@ def _joined(modality: Modality, found: Mapping[str, pl.Series]) -> tuple[pl.Expr
         answer = term("chosen" if paired else "response")
         wanted = (instruction, answer, term("rejected")) if paired else (instruction, answer)
         whole = pl.all_horizontal(term.is_not_null() for term in wanted)
-        joined = pl.when(whole).then(pl.concat_str(instruction, answer, separator="\n\n"))
+        joined = pl.when(whole).then(pl.concat_str(*wanted, separator="\n\n"))
         if paired:
             return joined, pl.when(~whole).then(empty)
         corpus = instruction.is_null() & content.is_not_null()

@@ -100,9 +100,10 @@ class ColumnMapping:
     ) -> dict[str, Any] | SkipReason:
         """Returns the document row of one upstream row, or why there is none.
 
-        An instruction or preference row gets `content` = prompt and answer joined, so that every
-        filter sees the whole text. A list of chat messages becomes text: the first person's turns
-        as the prompt, the model's as the answer. `content`, if given, replaces the row's own.
+        An instruction or preference row gets `content` = prompt and answers joined, so that every
+        filter sees the whole text, the rejected answer too. A list of chat messages becomes text:
+        the first person's turns as the prompt, the model's as the answer. `content`, if given,
+        replaces the row's own.
         """
         found = {ours: value_at(row, path) for ours, path in self.paths.items()}
         out: dict[str, Any] = {} if content is None else {"content": content}
@@ -145,7 +146,7 @@ class ColumnMapping:
             return None  # a corpus of whole texts
         if not all(out.get(name) for name in wanted):
             return SkipReason.EMPTY
-        out["content"] = f"{out['instruction']}\n\n{out[answer]}"
+        out["content"] = "\n\n".join(out[name] for name in wanted)
         return None
 
     def _fill(self, out: dict[str, Any], number: int, facts: RowFacts) -> None:
