@@ -170,21 +170,33 @@ def is_private_key(text: str) -> bool:
     match = _PEM_BODY.search(text)
     if match is None:
         return False
-    lines = match.group(2).replace("\\n", "\n").replace("\\r", "").splitlines()
-    body = "".join(
-        line.strip(" \t\"'+,") for line in lines if ":" not in line and not line.startswith("=")
+    label, written = match.group(1), match.group(2)
+    lines = [
+        line
+        for line in written.replace("\\n", "\n").replace("\\r", "").splitlines()
+        if ":" not in line and not line.startswith("=")
+    ]
+    # A plus sign belongs to the body, or marks an added line of a diff, or joins quoted lines.
+    plain = [line.strip(" \t\"',") for line in lines]
+    bodies = (
+        "".join(plain),
+        "".join(line.removeprefix("+") for line in plain),
+        "".join(line.strip(" \t\"',+") for line in lines),
     )
+    return any(_is_key_body(label, body, encrypted="DEK-Info:" in written) for body in bodies)
+
+
+def _is_key_body(label: str, body: str, *, encrypted: bool) -> bool:
     try:
         raw = base64.b64decode(body, validate=True)
     except ValueError:
         return False
-    label = match.group(1)
     if label.startswith("OPENSSH"):
         return raw.startswith(b"openssh-key-v1\x00")
     if label.startswith("PGP"):
         return len(raw) > 64 and raw[0] & 0x80 != 0
     # Encrypted by OpenSSL's old scheme: the headers say so and the body is cipher text.
-    if "DEK-Info:" in match.group(2):
+    if encrypted:
         return len(raw) % 8 == 0 and len(raw) >= 64
     return _is_der_sequence(raw)
 

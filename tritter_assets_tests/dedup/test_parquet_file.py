@@ -61,7 +61,7 @@ def test_other_formats_and_broken_files_say_the_way_out(tmp_path, name, data, me
 def test_content_that_is_no_text_is_refused(tmp_path) -> None:
     path = tmp_path / "x.parquet"
     pl.DataFrame({"id": ["1"], "content": [["a"]]}).write_parquet(path)
-    with pytest.raises(ContractViolation, match="content is of type list"):
+    with pytest.raises(ContractViolation, match=r"content is of type \w*list"):
         find_duplicates(path)
 
 

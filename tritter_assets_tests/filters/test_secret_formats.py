@@ -137,6 +137,17 @@ def test_a_private_key_is_read(kind, escaped):
     assert set(range(begin, begin + len(shown))) <= covered
 
 
+def test_plus_signs_at_line_ends_belong_to_the_key():
+    # About one key in nine has one there.
+    kind = serialization.PrivateFormat.OpenSSH
+    for seed in range(1, 101):
+        key = ec.derive_private_key(seed, ec.SECP256R1())
+        pem = key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption())
+        text = pem.decode().strip()
+        assert is_private_key(text)
+        assert is_private_key(text.replace("\n", "\n+"))
+
+
 def test_a_key_of_nothing_is_not_verified():
     begin, end = "-----BEGIN RSA " + "PRIVATE KEY-----", "-----END RSA " + "PRIVATE KEY-----"
     assert not is_private_key(f"{begin}\n...\n{end}")
