@@ -39,6 +39,7 @@ from tritter_assets.sources.loader import (
 )
 from tritter_assets.sources.pieces import PieceStore
 from tritter_assets.sources.prose.clean import CLEANER_VERSION
+from tritter_assets.sources.read_ahead import read_ahead
 from tritter_assets.sources.registry import loader_for
 from tritter_assets.sources.sorting import DocumentSorter
 
@@ -169,7 +170,7 @@ def ingest_shard(
     counts = _Counts()
     try:
         with _reused_memory():
-            for frame in used.read(contract, files, context) if files else ():
+            for frame in read_ahead(used.read(contract, files, context) if files else ()):
                 if frame.height:
                     concluded = concluder.conclude(_complete(frame, contract.id, shard))
                     sorter.add(_identified(concluded))
