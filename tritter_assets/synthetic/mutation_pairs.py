@@ -31,7 +31,7 @@ from tritter_assets.synthetic.shards import (
     fenced,
 )
 
-STAGE_VERSION = "2"
+STAGE_VERSION = "1"
 NAME = "mutation_pairs"
 
 LANGUAGES = tuple(mutate.QUERIES)
@@ -60,12 +60,12 @@ def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[di
         return
     changed, fault = made
     instruction = docstring_instruct.request_for(language, parent)
-    chosen, rejected = fenced(language, code), fenced(language, changed)
+    chosen = fenced(language, code)
     outcomes[fault.kind] += 1
     yield child_row(
         parent,
         anchor=f"{parent['qualified_name']}:{parent['start_line']}:{NAME}",
-        content=f"{instruction}\n\n{chosen}\n\n{rejected}",
+        content=f"{instruction}\n\n{chosen}",
         modality=Modality.PREFERENCE,
         evidence=[
             {
@@ -77,6 +77,6 @@ def make_rows(language: str, parent: Row, outcomes: Counter[str]) -> Iterator[di
         ],
         instruction=instruction,
         chosen=chosen,
-        rejected=rejected,
+        rejected=fenced(language, changed),
         generator=made_by_rule(parent),
     )

@@ -106,7 +106,7 @@ def pair_row(
     return child_row(
         parent,
         anchor=anchor,
-        content=f"{instruction}\n\n{chosen}\n\n{rejected}",
+        content=f"{instruction}\n\n{chosen}",
         modality=Modality.PREFERENCE,
         evidence=[change.evidence() for change in changes],
         instruction=instruction,

@@ -145,8 +145,7 @@ def test_pairs_are_rows_that_preference_training_takes(tmp_path: Path, name: str
     for row in rows:
         assert row["modality"] == "preference"
         assert row["chosen"] != row["rejected"]
-        joined = (row["instruction"], row["chosen"], row["rejected"])
-        assert row["content"] == "\n\n".join(joined)
+        assert row["content"] == f"{row['instruction']}\n\n{row['chosen']}"
         parts = [render(row, answer=answer) for answer in ("chosen", "rejected")]
         assert parts[0][:3] == parts[1][:3]
         inherited = json.loads(row["license_evidence"])[0]
