@@ -6,7 +6,8 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -114,32 +115,18 @@ def fetch_verified(
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
-    arriving = _Arriving(partial)
-    why = ""
-    try:
-        for attempt in range(retries.attempts):
-            try:
-                _stream(url, arriving, verify, retries, what)
-            except _Retry as error:
-                why = str(error)
-                if attempt + 1 < retries.attempts:
-                    retries.pause(attempt, error.retry_after)
-                continue
+    with closing(_arrivals(url, partial, verify, retries, what, way_out)) as arrivals:
+        for arriving in arrivals:
             digest = arriving.digest.hexdigest()
             if digest == sha256.lower():
                 os.replace(partial, target)
-                return target
-            if arriving.resumed:  # its parts may come from two versions of the file
-                why = f"its parts do not fit together (SHA-256 {digest})"
-                arriving.restart()
-                continue
-            raise UpstreamChanged(
-                f"{what}: the bytes at {masked(url)} have SHA-256 {digest}, the contract pins "
-                f"{sha256}; look at what changed upstream before you pin the new hash"
-            )
-    finally:
-        partial.unlink(missing_ok=True)
-    raise UpstreamUnavailable(f"{what}: {masked(url)} could not be downloaded ({why}); {way_out}")
+                break
+            if not arriving.resumed:  # otherwise its parts may come from two versions of the file
+                raise UpstreamChanged(
+                    f"{what}: the bytes at {masked(url)} have SHA-256 {digest}, the contract pins "
+                    f"{sha256}; look at what changed upstream before you pin the new hash"
+                )
+    return target
 
 
 def fetch_unpinned(
@@ -160,22 +147,32 @@ def fetch_unpinned(
     """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{name}.{uuid4().hex}.partial"
+    with closing(_arrivals(url, partial, True, retries, what, way_out)) as arrivals:
+        sha256 = next(arrivals).digest.hexdigest()
+        target = folder / sha256[:16] / name
+        target.parent.mkdir(exist_ok=True)
+        os.replace(partial, target)
+    return sha256
+
+
+def _arrivals(  # noqa: PLR0917 - what both downloads above are given
+    url: str, partial: Path, verify: str | bool, retries: RetryPolicy, what: str, way_out: str
+) -> Generator[_Arriving, None, None]:
+    """Yields the file at `partial` each time it is complete; asked again, it is fetched afresh."""
     arriving = _Arriving(partial)
     why = ""
     try:
         for attempt in range(retries.attempts):
             try:
-                _stream(url, arriving, True, retries, what)
+                _stream(url, arriving, verify, retries, what)
             except _Retry as error:
                 why = str(error)
                 if attempt + 1 < retries.attempts:
                     retries.pause(attempt, error.retry_after)
                 continue
-            sha256 = arriving.digest.hexdigest()
-            target = folder / sha256[:16] / name
-            target.parent.mkdir(exist_ok=True)
-            os.replace(partial, target)
-            return sha256
+            yield arriving
+            why = f"its parts do not fit together (SHA-256 {arriving.digest.hexdigest()})"
+            arriving.restart()
     finally:
         partial.unlink(missing_ok=True)
     raise UpstreamUnavailable(f"{what}: {masked(url)} could not be downloaded ({why}); {way_out}")
