@@ -93,11 +93,13 @@ answers joined, so that every filter and index sees the whole text.
 
 def document_id(source: str, repo: str, path: str, content: str) -> str:
     """Returns the 32-hex-digit id of a document, stable across runs, machines and shard counts."""
-    digest = hashlib.sha256()
-    for part in (source, repo, path, content):
-        digest.update(part.encode("utf-8", "surrogatepass"))
-        digest.update(b"\0")
-    return digest.hexdigest()[:32]
+    return place_id(source, repo, path, content_sha256(content))
+
+
+def place_id(source: str, repo: str, path: str, sha256: str) -> str:
+    """Returns the id of the document with this content hash: a text is read once for both."""
+    key = "\0".join((source, repo, path, sha256))
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def content_sha256(content: str) -> str:

@@ -27,7 +27,7 @@ from tritter_assets.contracts.policy import Policy
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.errors import ContractViolation, LicenseRefused
 from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.record import DOCUMENT_SCHEMA
+from tritter_assets.record import DOCUMENT_SCHEMA, place_id
 from tritter_assets.sources.archive_tree import INDEX_VERSION
 from tritter_assets.sources.ledger import SkipLedger
 from tritter_assets.sources.loader import (
@@ -43,10 +43,10 @@ from tritter_assets.sources.read_ahead import read_ahead
 from tritter_assets.sources.registry import loader_for
 from tritter_assets.sources.sorting import DocumentSorter
 
-STAGE_VERSION = "4"
+STAGE_VERSION = "5"
 """2: what is skipped is listed in a table. 3: a list of texts becomes paragraphs; of several
 repositories with the same row the first is `repo`, the others stand in `owner`. 4: the name of a
-data file gives its rows no language."""
+data file gives its rows no language. 5: an id rests on the hash of the content."""
 
 DEFAULT_MEMORY_BYTES = 512 << 20
 """Content held before a shard is sorted through temporary files."""
@@ -291,11 +291,9 @@ def _identified(frame: pl.DataFrame) -> pl.DataFrame:
         strict=True,
     )
     for source, repo, path, text in places:
-        digest = sha256(f"{source}\0{repo}\0{path}\0".encode())
-        digest.update(text)
-        digest.update(b"\0")
-        ids.append(digest.hexdigest()[:32])
-        hashes.append(sha256(text).hexdigest())
+        found = sha256(text).hexdigest()
+        hashes.append(found)
+        ids.append(place_id(source, repo, path, found))
     return frame.with_columns(
         pl.Series("id", ids, pl.String),
         pl.Series("content_sha256", hashes, pl.String),

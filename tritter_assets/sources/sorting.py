@@ -79,11 +79,12 @@ class DocumentSorter:
         keys = keys.sort("id", *self._tie_break, "row", nulls_last=True)
         unique = keys.unique("id", keep="first", maintain_order=True)
         self.num_duplicates += keys.height - unique.height
+        ordered = rows[unique["row"]]  # at once: of many frames, slice by slice costs 4 times that
         start = 0
-        while start < unique.height:
-            sizes = unique["content_bytes"].slice(start, _MAX_SLICE_ROWS).cum_sum()
+        while start < ordered.height:
+            sizes = ordered["content_bytes"].slice(start, _MAX_SLICE_ROWS).cum_sum()
             count = max(1, int((sizes <= _SLICE_BYTES).sum()))
-            chosen = rows[unique["row"].slice(start, count)]
+            chosen = ordered.slice(start, count)
             yield from chosen.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
             start += count
 
