@@ -1,8 +1,11 @@
 """Removal requests: who asked that what be forgotten, and which rows a request covers.
 
-The table `removals` is append-only in meaning (a request is never deleted) and is written whole.
-Filters (stage 13), mixes and packers read it, so a request takes effect at each of them even if
-the one before has not run again yet.
+Rows are only ever added to the table `removals`. Filters (stage 13), mixes and packers read it, so
+a request takes effect at each of them even if the one before has not run again yet.
+
+A request is followed by rows of its own: one per content it names, so that a copy which a later
+source brings is refused as well, and one per near copy. Their reason begins with `FOLLOWS`; they
+cover what they name, and nothing is followed from them in turn.
 """
 
 from __future__ import annotations
@@ -37,12 +40,24 @@ REMOVAL_SCHEMA = pa.schema(
 )
 """`request` is the hash of (kind, value); `requested_at` is an ISO 8601 date and time in UTC."""
 
+FOLLOWS = "follows request "
+"""Begins the reason of a row that nobody wrote: the id of the request it follows comes next."""
+
 _COLUMN = {
     RemovalKind.REPO: "repo",
     RemovalKind.OWNER: "owner",
     RemovalKind.SHA256: "content_sha256",
     RemovalKind.ID: "id",
 }
+
+
+LISTED = "opt-out list of the policy"
+"""Reason of rows that stand in a policy file: whoever takes the line out takes the request back."""
+
+
+def covers_alone() -> pl.Expr:
+    """True for rows from which nothing follows: followers, and the list of the policy."""
+    return pl.col("reason").str.starts_with(FOLLOWS) | (pl.col("reason") == LISTED)
 
 
 def covered_by(removals: pl.DataFrame) -> pl.Expr:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         made = request_removal(lake, kind, value, arguments.reason, now)
-        document |= {"request": made.request, "is_new": made.is_new}
+        document |= {"request": made.requests[0], "is_new": made.num_new == 1}
         report = affected(lake, catalog)
     locations = [asdict(location) for location in report.locations]
     marked = [asdict(exposure) for exposure in report.checkpoints]

@@ -346,10 +346,10 @@ def report_passed_check(asset: str, name: str, description: str) -> StageCheck:
 
 
 def forgotten_is_absent_check() -> StageCheck:
-    """Nothing that a removal request covers remains downstream of raw."""
+    """Nothing that a removal request covers remains downstream of raw, by what is stored."""
 
     def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
-        from tritter_assets.lineage.forget import prove_absence
+        from tritter_assets.lineage.proof import prove_absence
 
         del shards
         proof = prove_absence(platform.lake, platform.catalog)
@@ -360,12 +360,16 @@ def forgotten_is_absent_check() -> StageCheck:
                 "documents": proof.num_documents,
                 "remaining": list(proof.problems)[:_EXAMPLES],
                 "checkpoints_that_saw_them": [str(e) for e in proof.checkpoints],
+                "searched_bytes": proof.searched_bytes,
+                "rows_still_in_raw": proof.num_upstream,
+                "near_copies_to_forget": list(proof.near_ids)[:_EXAMPLES],
             },
         )
 
     return StageCheck(
         name="forgotten_is_absent",
-        description="Documents covered by removal requests are absent by id and by content.",
+        description="Documents covered by removal requests are absent by id, by content hashed "
+        "again, and by every run of their words, in packed tokens too.",
         evaluate=evaluate,
     )
 

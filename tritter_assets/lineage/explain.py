@@ -22,8 +22,9 @@ from tritter_assets.lake import Lake
 from tritter_assets.licensing.admit import admit_frame
 from tritter_assets.lineage.checkpoints import checkpoints, seen_documents
 from tritter_assets.lineage.coverage import near_mates
-from tritter_assets.lineage.forget import marks, standing_requests
+from tritter_assets.lineage.forget import standing_requests
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
+from tritter_assets.lineage.marks import marks
 from tritter_assets.lineage.where import any_of
 from tritter_assets.removal import covered_by
 from tritter_assets.sources.upstream import on_record

@@ -1,77 +1,62 @@
-"""Removal requests: taking them in, what they touch, and the proof that it is gone.
+"""Removal requests: taking them in, and what they touch.
 
 A request is a row of `removals`. Filters, mixes and packers read that table, so re-materialising
-what went stale is what removes the rows; this module never edits data tables itself.
+what went stale is what removes the rows; `purge.py` takes them out of `raw` and out of old files,
+and `proof.py` shows that they are gone. The steps here, each of which may be the last before a
+power cut, because asking again does what is missing:
 
-A request is followed by further rows of its own: one `sha256` row per content it names, so that a
-copy which a later source brings is refused as well, and one `id` row per near copy known now,
-because the near index forgets the pair as soon as the named document has left it. Rows that follow
-are recognised by their reason and are never followed in turn.
+1. the request and all that follows from it, in one commit (see `removal.py`);
+2. a tombstone for each document that it covers (see `tombstones.py`);
+3. a mark on each checkpoint that saw one.
 
-Blind spot: a near copy that arrives only after the named document has left the index is not
-recognised, because nothing is kept of the removed text but its hash.
+An SWHID names a content by its git hash, which no table holds: it is looked for in the stored texts
+once, and becomes a request for their SHA-256.
+
+Blind spot: a near copy that arrives only after the named document has left the index is refused by
+no filter; the proof of absence finds it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
 
 from tritter_assets.contracts.catalog import Catalog
-from tritter_assets.errors import ContractViolation
-from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.lake.removals import read_removals
+from tritter_assets.lake import Lake
+from tritter_assets.lake.removals import append_rows, read_removals
 from tritter_assets.lineage.checkpoints import Exposure, exposures
-from tritter_assets.lineage.coverage import (
-    Coverage,
-    coverage,
-    near_mates,
-)
+from tritter_assets.lineage.coverage import Coverage, coverage, near_mates
 from tritter_assets.lineage.inventory import tables_under
+from tritter_assets.lineage.marks import mark_checkpoints
+from tritter_assets.lineage.requests import Request, make_request, request_id
+from tritter_assets.lineage.tombstones import entomb, read_tombstones
 from tritter_assets.lineage.where import Location, locate
-from tritter_assets.removal import REMOVAL_SCHEMA, REMOVALS_TABLE, RemovalKind, covered_by
-
-MARKS_TABLE = "removal_marks"
-MARK_SCHEMA = pa.schema(
-    [
-        pa.field("asset", pa.string(), nullable=False),
-        pa.field("data_version", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("num_documents", pa.int64(), nullable=False),
-        pa.field("through", pa.list_(pa.string()), nullable=False),
-        pa.field("requested_at", pa.string(), nullable=False),
-    ]
+from tritter_assets.removal import (
+    FOLLOWS,
+    LISTED,
+    REMOVAL_SCHEMA,
+    REMOVALS_TABLE,
+    RemovalKind,
+    covers_alone,
 )
-"""Checkpoints that saw removed documents. A row outlives the checkpoint: it names the data version,
-so a retrained model of the same asset key is not marked. `requested_at` is the newest request's."""
 
-CONTAINS_REMOVED = "contains_removed"
-MAY_CONTAIN_REMOVED = "may_contain_removed"
-
-_FOLLOWS = "follows request "
-_REQUESTED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
-_VALUE = {
-    RemovalKind.REPO: (re.compile(r"\S+"), "the repository as its rows name it, e.g. owner/name"),
-    RemovalKind.OWNER: (re.compile(r"\S+"), "an owner as its rows name it, e.g. owner"),
-    RemovalKind.AUTHOR: (re.compile(r"[^@\s]+@[^@\s]+"), "an e-mail address"),
-    RemovalKind.SHA256: (re.compile(r"[0-9a-fA-F]{64}"), "64 hexadecimal digits"),
-    RemovalKind.SWHID: (re.compile(r"swh:1:cnt:[0-9a-f]{40}"), "swh:1:cnt: and 40 digits"),
-    RemovalKind.ID: (re.compile(r"[0-9a-f]{32}"), "the 32 hexadecimal digits of a document id"),
-}
+_NAMED_BY_SWHID = "has the content of "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemovalReport:
-    """What a request added."""
+    """What requests added."""
 
-    request: str
-    is_new: bool
+    requests: tuple[str, ...]
+    num_new: int
+    """Requests that nobody had made before."""
     num_followers: int
-    """Rows added for the contents it names and for their near copies."""
+    """Rows added for the contents they name and for their near copies."""
+    num_tombstones: int
     num_documents: int
     """Documents that all requests cover now."""
     marked: tuple[Exposure, ...]
@@ -86,102 +71,73 @@ class AffectedReport:
     checkpoints: tuple[Exposure, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AbsenceProof:
-    """Whether covered rows remain downstream, by id, by content and by the requests themselves."""
-
-    passed: bool
-    num_requests: int
-    num_documents: int
-    remaining: Mapping[str, tuple[Location, ...]]
-    """Test (`id`, `content`, `request`) -> partitions that fail it."""
-    checkpoints: tuple[Exposure, ...]
-    """Checkpoints that saw covered documents; they do not fail the proof, they are marked."""
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """One line per partition that still holds covered rows."""
-        return tuple(
-            f"{place.table} {dict(place.partition)}: {place.num_rows} covered rows remain "
-            f"(by {test}): materialise {place.table!r} again"
-            for test, places in self.remaining.items()
-            for place in places
-        )
-
-
-def request_id(kind: str, value: str) -> str:
-    """Returns the id of a request: the same kind and value are the same request."""
-    return fingerprint_of("removal", kind, value.lower())
-
-
 def request_removal(
     lake: Lake, kind: str, value: str, reason: str, requested_at: str
 ) -> RemovalReport:
-    """Adds a request to `removals`; asking twice changes nothing.
+    """Adds one request; see `make_request` for the arguments and `request_removals`."""
+    return request_removals(lake, [make_request(kind, value, reason, requested_at)])
 
-    Args:
-        lake: The lake whose data is to be removed.
-        kind: A `RemovalKind`.
-        value: What is to be forgotten.
-        reason: Why, in the requester's words; shown in reports.
-        requested_at: ISO 8601 in UTC, e.g. `2026-11-24T06:00:00Z`.
 
-    Raises:
-        ContractViolation: the kind is unknown, or the value is not one of that kind.
+def request_removals(lake: Lake, requests: Sequence[Request]) -> RemovalReport:
+    """Adds requests to `removals` and all that they entail; asking twice changes nothing.
+
+    With no requests it does what is missing for those made before: a copy that came since, a step
+    that a killed process did not reach. Cost: one scan of the key columns of the lake, however many
+    requests there are, and one of the stored texts if an SWHID is among the new ones.
     """
-    known = _check(kind, value, reason, requested_at)
-    value = value.strip()
-    row = {
-        "request": request_id(known, value),
-        "kind": known.value,
-        "value": value,
-        "requested_at": requested_at,
-        "reason": reason.strip(),
-    }
-    removals = read_removals(lake)
-    earlier = removals.filter(pl.col("request") == row["request"])
-    is_new = earlier.is_empty() or earlier["reason"][0].startswith(_FOLLOWS)
-    if is_new:
-        kept = removals.filter(pl.col("request") != row["request"])
-        removals = pl.concat([kept, pl.DataFrame([row], schema=kept.schema)])
-    followed = _follow(lake, removals)
-    if is_new or followed.height > removals.height:
-        _write(lake, followed)
-    covered = coverage(lake, followed)
+    stored = read_removals(lake)
+    asked_before = set(stored.filter(~covers_alone())["request"])
+    rows = {r.request: r.row() for r in requests if r.request not in asked_before}
+    unresolved = [
+        *stored.filter(kind=RemovalKind.SWHID).to_dicts(),
+        *(row for row in rows.values() if row["kind"] == RemovalKind.SWHID),
+    ]
+    resolved = [r for r in _by_swhid(lake, unresolved) if r["request"] not in asked_before]
+    new = _frame([*rows.values(), *resolved])
+    known = pl.concat([stored.join(new, on="request", how="anti"), new]).sort("request")
+    covered = coverage(lake, known)
+    followers = missing_followers(lake, known, covered)
+    added = pl.concat([new, followers])
+    if not added.is_empty():
+        append_rows(lake, REMOVALS_TABLE, added.to_arrow().cast(REMOVAL_SCHEMA))
+        covered = coverage(lake, pl.concat([known, followers]))
+    num_tombstones = entomb(lake, covered)
+    seen = exposures(lake, _all_ids(lake, covered))
+    if seen:
+        mark_checkpoints(lake, seen, str(known["requested_at"].max()))
     return RemovalReport(
-        request=row["request"],
-        is_new=is_new,
-        num_followers=followed.height - removals.height,
+        requests=tuple(request.request for request in requests),
+        num_new=len(rows),
+        num_followers=followers.height,
+        num_tombstones=num_tombstones,
         num_documents=covered.documents.height,
-        marked=_mark(lake, covered, followed),
+        marked=seen,
     )
 
 
 def standing_requests(lake: Lake, catalog: Catalog) -> pl.DataFrame:
     """Returns the requests of the lake and those that stand in the policy's opt-out list."""
     asked = read_removals(lake)
-    listed = [
+    listed = _frame(
         {
             "request": request_id(kind, value),
             "kind": kind,
             "value": value,
             "requested_at": "",
-            "reason": "opt-out list of the policy",
+            "reason": LISTED,
         }
         for kind, values in sorted(catalog.policy.opt_out.items())
         for value in values
-    ]
-    more = pl.DataFrame(listed, schema=asked.schema)
-    return pl.concat([asked, more]).unique("request", keep="first").sort("request")
+    )
+    return pl.concat([asked, listed]).unique("request", keep="first").sort("request")
 
 
 def affected(lake: Lake, catalog: Catalog) -> AffectedReport:
     """Returns the documents covered by all requests, where they are, and who trained on them."""
     covered = coverage(lake, standing_requests(lake, catalog))
+    ids = _all_ids(lake, covered)
     return AffectedReport(
-        covered=covered,
-        locations=locate(lake, covered.ids),
-        checkpoints=exposures(lake, covered.ids),
+        covered=covered, locations=locate(lake, ids), checkpoints=exposures(lake, ids)
     )
 
 
@@ -191,15 +147,8 @@ def preview_removal(lake: Lake, kind: str, value: str) -> AffectedReport:
     Raises:
         ContractViolation: the kind is unknown, or the value is not one of that kind.
     """
-    known = _check(kind, value, "preview", "1970-01-01T00:00:00Z")
-    row = {
-        "request": request_id(known, value.strip()),
-        "kind": known.value,
-        "value": value.strip(),
-        "requested_at": "1970-01-01T00:00:00Z",
-        "reason": "preview",
-    }
-    covered = coverage(lake, pl.DataFrame([row]))
+    row = make_request(kind, value, "preview", "1970-01-01T00:00:00Z").row()
+    covered = coverage(lake, _frame([row, *_by_swhid(lake, [row])]))
     return AffectedReport(
         covered=covered,
         locations=locate(lake, covered.ids),
@@ -207,151 +156,77 @@ def preview_removal(lake: Lake, kind: str, value: str) -> AffectedReport:
     )
 
 
-def prove_absence(lake: Lake, catalog: Catalog) -> AbsenceProof:
-    """Checks that no covered row remains downstream of `raw`.
-
-    Three tests: no row whose id is covered (or that was made from one), no row whose content hash
-    is that of a covered document, and no row that a request matches directly.
-    """
-    removals = standing_requests(lake, catalog)
-    covered = coverage(lake, removals)
-    digests = pl.concat(
-        [
-            covered.whole["content_sha256"],
-            removals.filter(pl.col("kind") == RemovalKind.SHA256)["value"].str.to_lowercase(),
-        ]
-    ).unique()
-    remaining: dict[str, tuple[Location, ...]] = {}
-    if not removals.is_empty():
-        remaining = {
-            "id": locate(lake, covered.ids),
-            "content": _matching(
-                lake,
-                ("filtered", "signatures", "functions", "synthetic", "mix"),
-                pl.col("content_sha256").is_in(digests.implode()),
-            ),
-            "request": _matching(
-                lake, ("filtered", "functions", "synthetic"), covered_by(removals)
-            ),
-        }
-    return AbsenceProof(
-        passed=not any(remaining.values()),
-        num_requests=removals.height,
-        num_documents=covered.documents.height,
-        remaining={test: places for test, places in remaining.items() if places},
-        checkpoints=exposures(lake, covered.ids),
-    )
+def _all_ids(lake: Lake, covered: Coverage) -> pl.Series:
+    """Ids that are covered now, and those that were when a request was made."""
+    return pl.concat([covered.ids, read_tombstones(lake)["id"]]).unique().sort()
 
 
-def _matching(lake: Lake, stages: tuple[str, ...], condition: pl.Expr) -> tuple[Location, ...]:
-    found = []
-    for stage in stages:
-        for table in tables_under(lake, stage):
-            keys = ["source", "shard"]
-            rows = lake.scan(table).filter(condition).group_by(keys).agg(num_rows=pl.len())
-            found.extend(
-                Location(
-                    table=table,
-                    partition={key: row[key] for key in keys},
-                    num_rows=row["num_rows"],
-                )
-                for row in rows.sort(keys).collect(engine="streaming").iter_rows(named=True)
-            )
-    return tuple(found)
+def _frame(rows: object) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=pl.Schema(REMOVAL_SCHEMA))  # pyright: ignore
 
 
-def _check(kind: str, value: str, reason: str, requested_at: str) -> RemovalKind:
-    if kind not in list(RemovalKind):
-        raise ContractViolation(
-            f"removal kind {kind!r} is unknown: use one of {[k.value for k in RemovalKind]}"
-        )
-    pattern, expected = _VALUE[RemovalKind(kind)]
-    if not pattern.fullmatch(value.strip()):
-        raise ContractViolation(f"removal value {value!r} is no {kind}: give {expected}")
-    if not reason.strip():
-        raise ContractViolation("removal reason '' is empty: say why, it is shown in reports")
-    if not _REQUESTED_AT.fullmatch(requested_at):
-        raise ContractViolation(
-            f"requested_at {requested_at!r} is not ISO 8601 in UTC: write 2026-11-24T06:00:00Z"
-        )
-    return RemovalKind(kind)
+def _by_swhid(lake: Lake, rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Returns a request by SHA-256 for each stored text that one of the SWHIDs names."""
+    asked = {row["value"].rpartition(":")[2]: row for row in rows if row["kind"] == "swhid"}
+    found: dict[str, dict[str, str]] = {}
+    if not asked:
+        return []
+    for table in tables_under(lake, "raw"):
+        for batch in lake.batches(table, columns=["content", "content_sha256"]):
+            for digest, sha256 in _git_digests(batch):
+                row = asked.get(digest)
+                if row is not None:
+                    request = request_id(RemovalKind.SHA256, sha256)
+                    reason = f"{row['reason']} ({_NAMED_BY_SWHID}{row['value']})"
+                    kind = RemovalKind.SHA256.value
+                    new = {"request": request, "kind": kind, "value": sha256, "reason": reason}
+                    found[request] = {**row, **new}
+    return [row for _, row in sorted(found.items())]
 
 
-def _follow(lake: Lake, removals: pl.DataFrame) -> pl.DataFrame:
-    """Adds the rows that follow from the requests people made."""
-    asked = removals.filter(~pl.col("reason").str.starts_with(_FOLLOWS)).sort("request")
-    rows: list[dict[str, str]] = []
-    for request in asked.iter_rows(named=True):
-        covered = coverage(lake, asked.filter(pl.col("request") == request["request"]))
-        origin = covered.documents.filter(pl.col("how") == "named")
-        large = covered.whole.filter(pl.col("how") == "named")
-        rows.extend(
-            _follower(request, RemovalKind.SHA256, digest, "its content")
-            for digest in large["content_sha256"].unique().sort()
-        )
-        mates = near_mates(lake, origin["id"]).sort("id", "of").unique("id", maintain_order=True)
-        rows.extend(
-            _follower(request, RemovalKind.ID, mate["id"], f"near copy of {mate['of']}")
-            for mate in mates.iter_rows(named=True)
-        )
-    followers = pl.DataFrame(rows, schema=removals.schema)
-    return pl.concat([removals, followers]).unique("request", keep="first", maintain_order=True)
+def _git_digests(batch: pa.RecordBatch) -> list[tuple[str, str]]:
+    pairs = zip(batch.column("content"), batch.column("content_sha256"), strict=True)
+    return [(git_blob_sha1(text.as_py()), sha256.as_py()) for text, sha256 in pairs]
 
 
-def _follower(
-    request: Mapping[str, str], kind: RemovalKind, value: str, why: str
-) -> dict[str, str]:
-    return {
-        "request": request_id(kind, value),
-        "kind": kind.value,
-        "value": value,
-        "requested_at": request["requested_at"],
-        "reason": f"{_FOLLOWS}{request['request']}: {why}",
-    }
+def git_blob_sha1(content: str) -> str:
+    """Returns the SHA-1 of a content as a git blob, which is the hash in its SWHID."""
+    data = content.encode("utf-8", "surrogatepass")
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def _write(lake: Lake, removals: pl.DataFrame) -> None:
-    rows = removals.sort("request")
-    lake.write(
-        REMOVALS_TABLE,
-        rows.to_arrow(),
-        REMOVAL_SCHEMA,
-        fingerprint=fingerprint_of("removals", rows.rows()),
-    )
-
-
-def _mark(lake: Lake, covered: Coverage, removals: pl.DataFrame) -> tuple[Exposure, ...]:
-    seen = exposures(lake, covered.ids)
-    if not seen:
-        return ()
-    latest = str(removals["requested_at"].max())
-    rows = pl.DataFrame(
-        [
-            {
-                "asset": mark.asset,
-                "data_version": mark.data_version,
-                "status": CONTAINS_REMOVED if mark.through else MAY_CONTAIN_REMOVED,
-                "num_documents": mark.num_documents,
-                "through": list(mark.through),
-                "requested_at": latest,
+def missing_followers(lake: Lake, removals: pl.DataFrame, covered: Coverage) -> pl.DataFrame:
+    """Returns the rows that follow from `removals`, which cover `covered`, and are not there."""
+    made = {r["request"]: r for r in removals.filter(~covers_alone()).to_dicts()}
+    asked_for = pl.col("request").is_not_null()
+    named = covered.documents.filter(asked_for)
+    large = covered.whole.filter(asked_for)
+    claims: list[tuple[str, RemovalKind, str, str]] = [
+        (request, RemovalKind.SHA256, digest, "its content")
+        for request, digest in large.select("request", "digests").explode("digests").iter_rows()
+    ]
+    of = dict(named.select("id", "request").iter_rows())
+    mates = near_mates(lake, named["id"]).unique("id", keep="first", maintain_order=True)
+    mates = mates.filter(~pl.col("id").is_in(list(of)))
+    origin = dict(mates.select("id", "of").iter_rows())
+    claims += [
+        (of[origin[mate]], RemovalKind.ID, mate, f"near copy of {origin[mate]}") for mate in origin
+    ]
+    texts = covered.whole.filter(pl.col("id").is_in(list(origin))).select("id", "digests")
+    claims += [
+        (of[origin[mate]], RemovalKind.SHA256, digest, f"content of a near copy of {origin[mate]}")
+        for mate, digest in texts.explode("digests").iter_rows()
+    ]
+    known = set(removals["request"])
+    found: dict[str, dict[str, str]] = {}
+    for request, kind, value, why in sorted(claims):
+        name = request_id(kind, value)
+        if name not in known and name not in found:
+            found[name] = {
+                "request": name,
+                "kind": kind.value,
+                "value": value,
+                "requested_at": made[request]["requested_at"],
+                "reason": f"{FOLLOWS}{request}: {why}",
             }
-            for mark in seen
-        ],
-        schema_overrides={"through": pl.List(pl.String)},
-    )
-    if lake.exists(MARKS_TABLE):
-        rows = pl.concat([rows, lake.scan(MARKS_TABLE).collect().select(rows.columns)])
-    rows = rows.unique(["asset", "data_version"], keep="first").sort("asset", "data_version")
-    fingerprint = fingerprint_of("removal_marks", rows.to_dicts())
-    if not lake.is_fresh(MARKS_TABLE, fingerprint):
-        lake.write(MARKS_TABLE, rows.to_arrow(), MARK_SCHEMA, fingerprint=fingerprint)
-    return seen
-
-
-def marks(lake: Lake) -> pl.DataFrame:
-    """Returns the marked checkpoints (columns of `MARK_SCHEMA`), sorted by asset."""
-    if not lake.exists(MARKS_TABLE):
-        empty = pl.from_arrow(MARK_SCHEMA.empty_table())
-        assert isinstance(empty, pl.DataFrame)
-        return empty
-    return lake.scan(MARKS_TABLE).sort("asset", "data_version").collect()
+    return _frame(row for _, row in sorted(found.items()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import polars as pl
 
 from tritter_assets.definitions import build_definitions
 from tritter_assets.defs.resources import LakeResource
-from tritter_assets.removal import REMOVALS_TABLE
+from tritter_assets.lake.removals import read_removals
 from tritter_assets_tests.corpus import FORGETTABLE_OWNER
 from tritter_assets_tests.defs.project import make_settings, run_sources
 
@@ -22,7 +24,9 @@ requested_at: 2026-11-24T06:00:00Z
 """
 
 
-def test_a_request_file_asks_only_for_the_shards_that_hold_the_rows(tmp_path: Path) -> None:
+def test_a_request_file_asks_for_the_shards_that_hold_the_rows_then_for_what_is_after(
+    tmp_path: Path,
+) -> None:
     settings = make_settings(tmp_path / "project", num_shards=6)
     definitions = build_definitions(settings)
     sensor = definitions.resolve_sensor_def("removal_requests")
@@ -41,6 +45,8 @@ def test_a_request_file_asks_only_for_the_shards_that_hold_the_rows(tmp_path: Pa
         folder.mkdir(parents=True)
         (folder / "gone.yaml").write_text(REQUEST)
         (folder / "broken.yaml").write_text("kind: [")
+        an_hour_ago = time.time() - 3600
+        os.utime(folder / "broken.yaml", (an_hour_ago, an_hour_ago))
         found = evaluate(None)
         lake = settings.lake()
         held = (
@@ -50,18 +56,25 @@ def test_a_request_file_asks_only_for_the_shards_that_hold_the_rows(tmp_path: Pa
             .unique()
             .collect()["shard"]
         )
-        asked = {
-            request.partition_key
-            for request in found.run_requests or []
-            if request.job_name == "ingest_small_code"
-        }
-        assert asked == set(held)
+        asked = found.run_requests or []
+        assert {request.job_name for request in asked} == {"ingest_small_code"}
+        assert {request.partition_key for request in asked} == set(held)
         assert 0 < len(asked) < 6
-        names = [request.job_name for request in found.run_requests or []]
-        assert names.count("build_downstream") == 1
-        assert "ingest_small_mirror" not in names
-        assert lake.scan(REMOVALS_TABLE).collect().height >= 1
-        assert not evaluate(found.cursor).run_requests
+        assert not read_removals(lake).is_empty()
+        assert (folder / "rejected" / "broken.yaml").exists()
+        assert "is not YAML" in (folder / "rejected" / "broken.yaml.why.txt").read_text()
+        again = evaluate(found.cursor).run_requests or []
+        assert [request.run_key for request in again] == [request.run_key for request in asked]
+
+        for request in asked:
+            job = definitions.resolve_job_def("ingest_small_code")
+            selection = list(request.asset_selection or ())
+            assert job.execute_in_process(
+                instance=instance, partition_key=request.partition_key, asset_selection=selection
+            ).success
+        after = evaluate(found.cursor)
+        assert [request.job_name for request in after.run_requests or []] == ["build_downstream"]
+        assert not evaluate(after.cursor).run_requests
 
 
 def test_the_nightly_schedule_asks_for_every_shard(tmp_path: Path) -> None:

@@ -181,7 +181,8 @@ def test_z_forgetting_an_owner_reaches_everything(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     """Runs last in this module: it changes the lake."""
-    from tritter_assets.lineage.forget import prove_absence, request_removal
+    from tritter_assets.lineage.forget import request_removal
+    from tritter_assets.lineage.proof import prove_absence
 
     lake = settings.lake()
     covered = lake.scan("filtered/small_code").filter(pl.col("owner") == FORGETTABLE_OWNER)

@@ -20,6 +20,7 @@ from tritter_assets.lake import ArtifactStore, Lake, fingerprint_of
 from tritter_assets.lineage.checkpoints import SEEN_FILE, seen_documents
 from tritter_assets.mixes.build import MIX_SCHEMA
 from tritter_assets.packing.pack import PACKED_SCHEMA
+from tritter_assets.packing.tokenizer import load_tokenizer, train_tokenizer
 from tritter_assets.record import DOCUMENT_SCHEMA, Modality, content_sha256, document_id
 from tritter_assets.verdict import VERDICT_SCHEMA
 
@@ -170,10 +171,15 @@ def mix_row(document: dict[str, Any], table: str, tokens: int, **fields: Any) ->
 
 
 def packed_row(
-    position: int, parts: list[tuple[dict[str, Any], str, int]], **fields: Any
+    lake: Lake, position: int, parts: list[tuple[dict[str, Any], str, int]], **fields: Any
 ) -> dict[str, Any]:
-    segments, start = [], 0
+    """A sequence of the first tokens of some documents."""
+    tokenizer = load_tokenizer(lake)
+    segments, tokens, start = [], [], 0
     for document, table, length in parts:
+        encoded = tokenizer.encode(document["content"], add_special_tokens=False).ids
+        assert len(encoded) >= length, (len(encoded), length)
+        tokens += encoded[:length]
         segments.append(
             {
                 "doc_id": document["id"],
@@ -190,7 +196,7 @@ def packed_row(
         "id": f"{position:032x}",
         "position": position,
         "split": "train",
-        "tokens": list(range(start)),
+        "tokens": tokens,
         "loss_mask": [1] * start,
         "rejected_tokens": None,
         "rejected_loss_mask": None,
@@ -269,7 +275,8 @@ def build(root: Path) -> Lake:
     write(lake, "functions/python", [FUNCTION], FUNCTION_SCHEMA, place)
     write(lake, "synthetic/docstring", [SYNTHETIC], DOCUMENT_SCHEMA, place)
     write(lake, "mix/phase1_base", mix_rows(), MIX_SCHEMA)
-    write(lake, "packed/phase1_base_256", packed_rows(), PACKED_SCHEMA)
+    train_tokenizer(lake, phases=["phase1_base"], vocab_size=280, fingerprint=FINGERPRINT)
+    write(lake, "packed/phase1_base_256", packed_rows(lake), PACKED_SCHEMA)
     write_model(lake, root, "phase1_base", "packed/phase1_base_256", None)
     return lake
 
@@ -282,10 +289,10 @@ def mix_rows() -> list[dict[str, Any]]:
     ]
 
 
-def packed_rows() -> list[dict[str, Any]]:
+def packed_rows(lake: Lake) -> list[dict[str, Any]]:
     return [
-        packed_row(0, [(KEPT, "filtered/alpha", 200), (OTHER, "filtered/beta", 56)]),
-        packed_row(1, [(SYNTHETIC, "synthetic/docstring", 40)]),
+        packed_row(lake, 0, [(KEPT, "filtered/alpha", 200), (OTHER, "filtered/beta", 56)]),
+        packed_row(lake, 1, [(SYNTHETIC, "synthetic/docstring", 40)]),
     ]
 
 
