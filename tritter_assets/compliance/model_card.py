@@ -23,7 +23,7 @@ from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import ArtifactStore, Lake
 from tritter_assets.lineage.checkpoints import Checkpoint
-from tritter_assets.lineage.forget import marks
+from tritter_assets.lineage.marks import marks
 
 STAGE_VERSION = "1"
 ASSET = "export/model_card"
