@@ -70,6 +70,7 @@ def load_catalog(contracts_root: Path, *, profile_name: str = "starter") -> Cata
     """
     from tritter_assets.contracts.mix import parse_mix
     from tritter_assets.contracts.policy import load_policy
+    from tritter_assets.contracts.policy_decisions import unknown_sources
 
     profile = _profile(contracts_root, profile_name)
     policy = load_policy(contracts_root / "policy")
@@ -78,6 +79,13 @@ def load_catalog(contracts_root: Path, *, profile_name: str = "starter") -> Cata
         name = f"policy_{problem.file.stem}"
         problems[name] = (*problems.get(name, ()), problem)
     parsed = _parse_all(contracts_root / "sources", parse_source, problems)
+    stray = unknown_sources(
+        contracts_root / "policy" / "decisions.yaml",
+        policy.decisions,
+        {file.stem for file in (contracts_root / "sources").glob("*.yaml")},
+    )
+    if stray:
+        problems["policy_decisions"] = (*problems.get("policy_decisions", ()), *stray)
     sources = {
         stem: contract
         for stem, contract in parsed.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -65,6 +66,7 @@ class DecisionKind(StrEnum):
     ADMIT_GENERATOR = "admit_generator"
     ACCEPT_ACCESS = "accept_access"
     ACCEPT_UPSTREAM = "accept_upstream"
+    ADMIT_NAME = "admit_name"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,19 +179,27 @@ def _category_key(policy: Policy, spdx: str) -> str:
     return policy.fallback_categories.get(scancode_category(spdx), UNREVIEWED)
 
 
-_SCANCODE: dict[str, str] = {}
-
-
 def scancode_category(spdx: str) -> str:
-    """Returns the ScanCode category of an SPDX id, or `Unstated License` if the index lacks it.
+    """Returns the ScanCode category of an SPDX id, or `Unstated License` if the index lacks it."""
+    return _index()[0].get(spdx, "Unstated License")
 
-    The index comes with license-expression (2,579 keys, 5 ms to read) and is read once.
-    """
-    if not _SCANCODE:
-        from license_expression import get_license_index
 
-        for entry in get_license_index():
-            for key in (entry["spdx_license_key"], *entry["other_spdx_license_keys"]):
-                if key:
-                    _SCANCODE.setdefault(key, entry["category"])
-    return _SCANCODE.get(spdx, "Unstated License")
+def spdx_ids() -> frozenset[str]:
+    """Returns the current ids of licences and exceptions, as the SPDX list writes them."""
+    return _index()[1]
+
+
+@functools.cache
+def _index() -> tuple[dict[str, str], frozenset[str]]:
+    """The index that comes with license-expression: 2,579 keys, 5 ms to read."""
+    from license_expression import get_license_index
+
+    categories: dict[str, str] = {}
+    current: set[str] = set()
+    for entry in get_license_index():
+        for key in (entry["spdx_license_key"], *entry["other_spdx_license_keys"]):
+            if key:
+                categories.setdefault(key, entry["category"])
+        if entry["spdx_license_key"]:
+            current.add(entry["spdx_license_key"])
+    return categories, frozenset(current)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
 from tritter_assets.contracts.policy_model import (
-    PROFILE_ORDER,
     UNKNOWN,
     UNREVIEWED,
     AccessTerms,
     Category,
-    Decision,
-    DecisionKind,
     GeneratorTerms,
     Obligation,
     scancode_category,
@@ -23,16 +18,9 @@ from tritter_assets.contracts.policy_model import (
 from tritter_assets.contracts.yaml_file import ContractProblem, FieldPath, YamlFile
 
 _LANES = ("open", "share_alike", "closed")
-_COPYLEFT_NAME = re.compile(
-    r"gpl|gnu|copyleft|\bmpl|mozilla|\bepl|eclipse|\bcddl|\beupl|\bcc[- ]by[- ](?:nc|nd|sa)|rail|"
-    r"non-?commercial|proprietary|commercial|\bsspl|\bbusl"
-)
 _SCANCODE_CLOSED = frozenset(
     {"Copyleft", "Copyleft Limited", "Source-available", "Proprietary Free", "Commercial"}
 )
-_DECISION_FIELDS = (
-    "id", "kind", "subject", "use_profiles", "who", "when", "evidence", "expires",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,91 +186,3 @@ def read_access(file: PolicyFile, obligations: Mapping[str, Obligation]) -> dict
         )
         for key, value in file.records("access_terms").items()
     }
-
-
-def read_aliases(
-    file: PolicyFile, section: str, categories: Mapping[str, Category]
-) -> dict[str, str]:
-    """Reads one section of names; a name that sounds closed may not map to an open licence."""
-    open_ids = {s for c in categories.values() if c.lane == "open" for s in c.licenses}
-    aliases: dict[str, str] = {}
-    for name, value in file.mapping(section).items():
-        key, target = " ".join(name.lower().split()), str(value)
-        ids = set(re.findall(r"[A-Za-z0-9.+-]+", target)) - {"AND", "OR", "WITH"}
-        if ids & open_ids and _COPYLEFT_NAME.search(key):
-            file.refuse(
-                (section, name),
-                f"{name!r} sounds closed and maps to {target!r}",
-                "map it to what it says, or to NOASSERTION",
-            )
-        aliases[key] = target
-    return aliases
-
-
-def read_decisions(
-    file: PolicyFile, today: date, known: Mapping[DecisionKind, Iterable[str]]
-) -> tuple[Decision, ...]:
-    """Reads `decisions`.
-
-    Args:
-        file: `decisions.yaml`.
-        today: Decisions that do not hold on this day are kept, marked, and reported.
-        known: Kind -> subjects it may name; kinds that are absent may name any.
-    """
-    entries = file.yaml.data.get("decisions") or []
-    if not isinstance(entries, list):
-        file.refuse(("decisions",), "not a list", "write 'decisions: []'")
-        return ()
-    decisions: list[Decision] = []
-    for number, value in enumerate(entries):
-        where = ("decisions", number)
-        wrong = _wrong_with(value, known)
-        if wrong:
-            file.refuse(where, *wrong)
-            continue
-        decision = Decision(
-            id=str(value["id"]),
-            kind=DecisionKind(value["kind"]),
-            subject=str(value["subject"]),
-            use_profiles=tuple(value["use_profiles"]),
-            who=str(value["who"]),
-            when=value["when"],
-            evidence=str(value["evidence"]),
-            expires=value["expires"],
-            # One that is dated in the future has not been taken yet.
-            expired=not value["when"] <= today <= value["expires"],
-        )
-        decisions.append(decision)
-        if decision.expired:
-            file.problems.append(
-                file.yaml.problem(
-                    (*where, "expires"),
-                    f"decision {decision.id!r} by {decision.who} holds from {decision.when} to "
-                    f"{decision.expires}, not today; it no longer counts",
-                    "review the evidence and sign it again, or delete it",
-                )
-            )
-    return tuple(decisions)
-
-
-def _wrong_with(value: Any, known: Mapping[DecisionKind, Iterable[str]]) -> tuple[str, str] | None:
-    if not isinstance(value, dict):
-        return f"{value!r} is no mapping", "write the fields of the example above it"
-    missing = [name for name in _DECISION_FIELDS if not value.get(name)]
-    if missing:
-        return f"lacks {', '.join(missing)}", "a decision needs every field"
-    kind, subject = value["kind"], str(value["subject"])
-    if kind not in list(DecisionKind):
-        return f"kind {kind!r}", f"one of {', '.join(DecisionKind)}"
-    if not all(type(value[name]) is date for name in ("when", "expires")):
-        return "when and expires are not dates", "write them as 2026-11-02"
-    profiles = value["use_profiles"]
-    unknown = [n for n in profiles if n not in PROFILE_ORDER] if isinstance(profiles, list) else 1
-    if unknown:
-        return f"use_profiles {profiles!r}", f"a list of {', '.join(PROFILE_ORDER)}"
-    allowed = known.get(DecisionKind(kind))
-    if allowed is not None and subject not in allowed:
-        return f"{subject!r} is not known", f"one of {', '.join(sorted(allowed))}"
-    if kind == DecisionKind.ADMIT_LICENSE and subject in ("NOASSERTION", "NONE"):
-        return f"{subject} cannot be admitted", "decide on the licence of the source instead"
-    return None
