@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -205,11 +206,15 @@ class _Bands:
         }
         self._held = frozenset(stored)
         self.removed = tuple(sorted(self._held - set(states)))
+        wanted = {
+            shard: _bands_fingerprint(layout.name, signed.data_version)
+            for shard, signed in sorted(states.items())
+            if signed.num_rows or shard in stored
+        }
         self.changed = tuple(
             shard
-            for shard, signed in sorted(states.items())
-            if (signed.num_rows or shard in stored)
-            and (shard not in stored or stored[shard].fingerprint != self._fingerprint(signed))
+            for shard, fingerprint in wanted.items()
+            if shard not in stored or stored[shard].fingerprint != fingerprint
         )
 
     def of(self, contents: pl.Series) -> np.ndarray:
@@ -233,29 +238,28 @@ class _Bands:
                     yield pq.ParquetFile(file).read(columns=["content", "band", "key"])
 
     def put_in(self) -> None:
-        """Writes the bands of changed shards; the pairs already cover them."""
-        for shard in self.removed:
-            self._write(shard, BANDS_SCHEMA.empty_table(), fingerprint_of(NEAR_BANDS, "removed"))
-        for source, shard in self.changed:
-            signatures = read_signatures(self._lake, (source, shard), ["id", "content", "minhash"])
-            rows = band_rows(signatures, self._layout).with_columns(
-                source=pl.lit(source), shard=pl.lit(shard), layout=pl.lit(self._layout.name)
-            )
-            fingerprint = self._fingerprint(self._states[source, shard])
-            self._write((source, shard), rows.to_arrow(), fingerprint)
-
-    def _fingerprint(self, signed: PartitionState) -> str:
-        return fingerprint_of(NEAR_BANDS, self._layout.name, signed.data_version)
-
-    def _write(self, shard: Shard, rows: pa.Table, fingerprint: str) -> None:
-        source, name = shard
-        self._lake.write(
-            NEAR_BANDS,
-            rows,
-            BANDS_SCHEMA,
-            fingerprint=fingerprint,
-            partition={"source": source, "shard": name},
+        """Writes the bands of changed shards in one commit; the pairs already cover them."""
+        self._lake.write_partitions(
+            NEAR_BANDS, self._parts(), BANDS_SCHEMA, partition_by=("source", "shard")
         )
+
+    def _parts(self) -> Iterator[tuple[Mapping[str, str], pa.Table, str]]:
+        for source, name in self.removed:
+            empty = BANDS_SCHEMA.empty_table()
+            yield {"source": source, "shard": name}, empty, fingerprint_of(NEAR_BANDS, "removed")
+        for source, name in self.changed:
+            signatures = read_signatures(self._lake, (source, name), ["id", "content", "minhash"])
+            rows = band_rows(signatures, self._layout).with_columns(
+                source=pl.lit(source), shard=pl.lit(name), layout=pl.lit(self._layout.name)
+            )
+            signed = self._states[source, name].data_version
+            fingerprint = _bands_fingerprint(self._layout.name, signed)
+            yield {"source": source, "shard": name}, rows.to_arrow(), fingerprint
+
+
+@lru_cache(maxsize=1 << 16)
+def _bands_fingerprint(layout: str, data_version: str) -> str:
+    return fingerprint_of(NEAR_BANDS, layout, data_version)
 
 
 def _stale_shards(cache: DocumentCache, states: Mapping[Shard, PartitionState]) -> list[Shard]:

@@ -12,7 +12,7 @@ change has more keys than the table has files, all of it is rewritten (about 1 u
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -71,7 +71,7 @@ class KeyRanges:
         """Puts `rows` in place of everything."""
         change = RangeChange(ContentHash())
         for path, size in self._files:
-            change.actions.append(_remove(path, size))
+            change.actions.append(remove_action(path, size))
         self._write(rows, change)
         return change
 
@@ -105,7 +105,7 @@ class KeyRanges:
                 continue
             for batch in old.to_arrow().cast(self._schema).to_batches():
                 change.content.remove(batch)
-            change.actions.append(_remove(path, size))
+            change.actions.append(remove_action(path, size))
             self._write(new, change)
         return change
 
@@ -159,5 +159,6 @@ def _target(lows: pl.Series, keys: pl.Series) -> np.ndarray:
     return np.maximum(np.asarray(found, dtype=np.int64) - 1, 0)
 
 
-def _remove(path: str, size: int) -> RemoveAction:
-    return RemoveAction(path, True, int(time.time() * 1000), size, {})
+def remove_action(path: str, size: int, partition: Mapping[str, str] | None = None) -> RemoveAction:
+    """Returns the action that takes a data file out of a table."""
+    return RemoveAction(path, True, int(time.time() * 1000), size, dict(partition or {}))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
 
 from tritter_assets.lake.fingerprint import from_transaction_version
+from tritter_assets.lake.transactions import application_transactions
+
+_LOOKED_UP = 4
+"""States looked up one by one before all transactions are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,42 +38,53 @@ class TableStates:
     """The states of one table at one version.
 
     Args:
-        opened: The table.
+        opened: The table; nothing is committed through it.
         table: Its name in the lake.
-        transactions: All its application transactions; without them each is looked up.
+        filesystem: Its folder.
     """
 
-    def __init__(
-        self, opened: DeltaTable, table: str, transactions: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, opened: DeltaTable, table: str, filesystem: Any) -> None:
         self._opened = opened
         self._table = table
-        self._transactions = transactions
-        self._version = opened.version()
-        self._columns = opened.metadata().partition_columns
-        files = pl.DataFrame(opened.get_add_actions(flatten=True))
-        names = [f"partition.{column}" for column in self._columns]
-        if not names or files.is_empty():
-            total = int(files["size_bytes"].sum() or 0) if not files.is_empty() else 0
+        self._filesystem = filesystem
+        self.version = opened.version()
+        self.partition_columns = opened.metadata().partition_columns
+        self.files = pl.DataFrame(opened.get_add_actions(flatten=True))
+        """One row per data file: path, size_bytes, partition.<column>, ..."""
+        self._of: dict[tuple[tuple[str, str], ...], PartitionState | None] = {}
+        self._transactions: dict[str, int] | None = None
+        names = [f"partition.{column}" for column in self.partition_columns]
+        if not names or self.files.is_empty():
+            total = 0 if self.files.is_empty() else int(self.files["size_bytes"].sum() or 0)
             self._bytes: dict[tuple[str, ...], int] = {} if names else {(): total}
         else:
-            sizes = files.group_by(names).agg(pl.col("size_bytes").sum()).sort(names)
+            sizes = self.files.group_by(names).agg(pl.col("size_bytes").sum()).sort(names)
             self._bytes = {row[:-1]: int(row[-1]) for row in sizes.iter_rows()}
 
     def all(self) -> list[PartitionState]:
         """Returns the state of every partition that holds files, ordered by partition."""
-        states = (self.of(dict(zip(self._columns, key, strict=True))) for key in self._bytes)
+        self._read_transactions()
+        columns = self.partition_columns
+        states = (self.of(dict(zip(columns, key, strict=True))) for key in self._bytes)
         return [state for state in states if state is not None]
 
     def of(self, partition: Mapping[str, str]) -> PartitionState | None:
         """Returns the state of one partition, empty or not; None when it was never written."""
+        key = tuple(partition.items())
+        if key not in self._of:
+            if len(self._of) == _LOOKED_UP:
+                self._read_transactions()
+            self._of[key] = self._look_up(partition)
+        return self._of[key]
+
+    def _look_up(self, partition: Mapping[str, str]) -> PartitionState | None:
         prefix = application_id(partition)
         fingerprint = self._transaction(f"{prefix}#fingerprint")
         data = self._transaction(f"{prefix}#data")
         if fingerprint is None or data is None:
             return None
-        key = tuple(partition.get(column, "") for column in self._columns)
-        size_bytes = self._bytes.get(key, 0) if partition else sum(self._bytes.values())
+        place = tuple(partition.get(column, "") for column in self.partition_columns)
+        size_bytes = self._bytes.get(place, 0) if partition else sum(self._bytes.values())
         return PartitionState(
             table=self._table,
             partition=dict(partition),
@@ -76,8 +92,12 @@ class TableStates:
             size_bytes=size_bytes,
             fingerprint=from_transaction_version(fingerprint),
             data_version=from_transaction_version(data),
-            table_version=self._version,
+            table_version=self.version,
         )
+
+    def _read_transactions(self) -> None:
+        if self._transactions is None:
+            self._transactions = application_transactions(self._filesystem, self.version)
 
     def _transaction(self, name: str) -> int | None:
         if self._transactions is not None:
