@@ -1,7 +1,7 @@
 """Stage 8: lock files, minified files, generator markers and vendored copies.
 
-Reads path and content. go-enry's `is_generated` knows many generators; our own markers are looked
-for in the first `head_chars` only, since prose about generators is not generated.
+Reads path, language and content. go-enry's `is_generated` knows many generators; our own markers
+count in comments among the first `head_chars` only (`generated_markers`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from tritter_assets.filters.contract import JudgeContext, StageDefinition
+from tritter_assets.filters.generated_markers import find_marker
 from tritter_assets.verdict import Action, Reason, Stage, Verdict
 
-STAGE_VERSION = "2"
-"""2: names that tools give; sentences count at the start of a line."""
+STAGE_VERSION = "3"
+"""3: markers count in comments.
+2: names that tools give; sentences count at the start of a line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +31,8 @@ class GeneratedConfig:
     """Regular expressions in the syntax common to Rust and Python, matched line by line without
     case."""
     head_chars: int
+    prose_languages: tuple[str, ...]
+    """Languages whose text is prose and whose comments are hidden from readers."""
     minified_languages: tuple[str, ...]
     minified_average_line_chars: float
     vendored: str
@@ -48,6 +52,7 @@ def judge_generated(
 
     name = pl.col("path").str.extract(r"([^/\\]*)$", 1).str.to_lowercase()
     marker = re.compile("|".join(config.markers), re.IGNORECASE | re.MULTILINE)
+    language = pl.col("language").fill_null("").str.to_lowercase()
     chars = pl.col("content").str.len_chars()
     average = chars / (pl.col("content").str.count_matches("\n", literal=True) + 1)
     vendored = pl.lit(value=False)
@@ -65,14 +70,12 @@ def judge_generated(
         named=name.str.contains("|".join(config.generated_names))
         if config.generated_names
         else pl.lit(value=False),
+        prose=language.is_in([prose.lower() for prose in config.prose_languages]),
         marked=head.str.contains("(?im)" + "|".join(config.markers)),
         minified=(
             name.str.contains(r"[.\-]min\.(?:js|css)$")
             | (
-                pl.col("language")
-                .fill_null("")
-                .str.to_lowercase()
-                .is_in([language.lower() for language in config.minified_languages])
+                language.is_in([code.lower() for code in config.minified_languages])
                 & (average > config.minified_average_line_chars)
             )
         ),
@@ -80,7 +83,18 @@ def judge_generated(
         excepted=excepted,
     )
     verdicts: list[Verdict] = []
-    for row_id, path, text, locked, named, marked, minified, folder, spared in rows.iter_rows():
+    for (
+        row_id,
+        path,
+        text,
+        locked,
+        named,
+        prose,
+        marked,
+        minified,
+        folder,
+        spared,
+    ) in rows.iter_rows():
         reason, evidence, action = None, "", Action.DROP
         if locked:
             reason, evidence = Reason.LOCK_FILE, path
@@ -88,8 +102,8 @@ def judge_generated(
             reason = Reason.MINIFIED
         elif named:
             reason, evidence = Reason.GENERATED_MARKER, f"name {path}"
-        elif marked and (found := marker.search(text)) is not None:
-            reason, evidence = Reason.GENERATED_MARKER, found.group().strip()
+        elif marked and (found := find_marker(text, marker, is_prose=prose)) is not None:
+            reason, evidence = Reason.GENERATED_MARKER, found
         elif enry.is_generated(path.replace("\0", ""), text.encode()):
             reason, evidence = Reason.GENERATED_MARKER, "go-enry"
         elif (
