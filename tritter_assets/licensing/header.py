@@ -13,33 +13,43 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from tritter_assets.licensing.detect import identify_text
-from tritter_assets.licensing.expression import canonical, join_and
-from tritter_assets.licensing.notice import read_notice
+from tritter_assets.licensing.expression import canonical, join_and, license_ids
+from tritter_assets.licensing.grants import read_grants
+from tritter_assets.licensing.notice import names_copyleft, read_notice
 from tritter_assets.licensing.words import license_words
 from tritter_assets.record import NOASSERTION, LicenseMethod
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: prose is told from notices, and notices of parts from those of files."""
 
 HEADER_CHARACTERS = 4096
 
 _BLOCKS_KEPT = 2048
 """Headers remembered: files of one repository stand together and repeat theirs. Under 10 MB."""
 
-TRIGGER_PATTERN = r"(?i)icense|icence|opyright|spdx-|public domain|ermission|edistribution|gpl"
+TRIGGER_PATTERN = (
+    r"(?i:icense|icence|opyright|spdx-|public domain|ermission|edistribution|gpl|copyleft)"
+    r"|MPL|EPL|EUPL|CDDL|CC.BY"
+)
 """A text without any of these in its first 4 KiB has no header notice (RE2 and re syntax)."""
 # fmt: off
 _TRIGGERS = ("icense", "opyright", "icence", "SPDX-", "ICENSE", "OPYRIGHT", "ublic domain",
-             "ublic Domain", "ermission", "edistribution", "EDISTRIBUTION", "GPL", "gpl")
+             "ublic Domain", "ermission", "edistribution", "EDISTRIBUTION", "GPL", "gpl",
+             "opyleft", "MPL", "EPL", "EUPL", "CDDL", "CC BY", "CC-BY")
 # fmt: on
 
 _TAG = re.compile(
     r"^[^\w\n]{0,24}(?:(?:rem|dnl)\s+)?SPDX-License-Identifier:[ \t]*(?P<tag>[^\n]{1,200})",
     re.M | re.I,
 )
-_TAG_TAIL = re.compile(r"[ \t]*(?:\*/|-->|--\}|\*\)|\"\"\"|'''|%>|#\}|\"|').*$")
+_TAG_TAIL = re.compile(
+    r"[ \t]*(?:\*/|-->|--\}|\*\)|\"\"\"|'''|%>|#\}|\"|'|`).*$|(?:[ \t]+[*#|;/!]+)+[ \t]*$"
+)
+"""What closes a comment, or the right side of a box around it."""
 _HEADER = re.compile(
     r"""\A\ufeff?(?:
       [ \t\r\n]+
@@ -56,8 +66,9 @@ _HEADER = re.compile(
     | \.\.[ \t][^\n]*(?:\n(?:[ \t]+[^\n]+)?)*
     | [rRuUbB]{0,2}\"\"\".*?(?:\"\"\"|\Z)
     | [rRuUbB]{0,2}'''.*?(?:'''|\Z)
-    | (?:from[ ]__future__|@charset|['"]use[ ]strict|@echo|package[ ]\w|pub[ ]mod|extern[ ]crate)
-      [^\n]*(?:\n|\Z)
+    | ['"]use[ ]strict['"];?[ \t]*(?:\n|\Z|(?=/[*/]))
+    | (?:from[ ]__future__|@charset|@echo|package[ ]\w|pub[ ]mod|extern[ ]crate)
+      [^\n]{0,200}(?:\n|\Z)
     )+""",
     re.X | re.S,
 )
@@ -74,9 +85,22 @@ _COPYRIGHT = re.compile(
     r"license|protect|interest|in\b|is\b))[^\n]{3,300})",
     re.M | re.I,
 )
+_COMMENTS = re.compile(
+    r"(?:^(?:\#|//|--|;|%)[^\n]*\n?)+|/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z)", re.M | re.S
+)
+"""Lines of comment count where nothing is before their sign; indented ones are about the code."""
+_STRINGS = re.compile(r"\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)", re.S)
+_CLOSED_NAMES = ("GPL", "General Public", "Mozilla Public", "Affero", "Eclipse Public", "EUPL")
+_BELOW_CONFIDENCE = 0.8
 _COPYRIGHT_MARKS = ("copyr", "(c)", "\u00a9")
 _MARKS = re.compile(r"[ \t]*(?:\*/|-->|\"\"\"|'''|\\n|\*\)|[*#/|-]+)?[ \t]*$")
 _HOLDER = re.compile(r"(?:19|20)\d\d|\bby\b|\(c\)|\u00a9|SPDX-File|^copyright:?\s+[A-Z\"']", re.I)
+
+
+Scope = Literal["file", "taken", "part"]
+"""What the words of a header are about: the file; the file, beside a word that something in it was
+taken from elsewhere (a whole licence text may then be that of the source); a part, or the source.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,9 @@ class HeaderFinding:
     copyright_lines: tuple[str, ...]
     value: str = ""
     """The words that were read, at most 120 characters."""
+    scope: Scope = "file"
+    exact: bool = True
+    """False when they name a family of licences ("BSD"), for which the commonest stands."""
 
 
 def scan_header(text: str) -> HeaderFinding | None:
@@ -116,12 +143,22 @@ def scan_header(text: str) -> HeaderFinding | None:
         )
     name = _DUNDER.search(top) if "__license__" in top else None
     label = name.group(1) if name else ""
-    found = _read_block(block, label) if block or label else None
-    if found is not None and found[0] == NOASSERTION and not (lines or _ABOUT.search(block)):
-        found = None  # "may not be copied" in the prose of a docstring
-    if found is not None:
+    found = _read_block(block, label) if block or label else _SILENT
+    if found.expression == NOASSERTION and not (lines or _ABOUT.search(block)):
+        found = _SILENT  # "may not be copied" in the prose of a docstring
+    closed = _read_below(top[len(block) :])
+    if closed is not None:
+        found = _with_closed(found, closed)
+    if found.expression is not None:
         return HeaderFinding(
-            found[0], LicenseMethod.HEADER_NOTICE, "header", found[1], lines, found[2]
+            found.expression,
+            LicenseMethod.HEADER_NOTICE,
+            "header",
+            found.confidence,
+            lines,
+            found.value,
+            scope=found.scope,
+            exact=found.exact,
         )
     if lines:
         return HeaderFinding(None, LicenseMethod.NONE, "header", 0.0, lines)
@@ -194,23 +231,70 @@ def _block_lines(block: str) -> tuple[str, ...]:
     return copyright_lines(block)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What words say; `expression` is None for nothing."""
+
+    expression: str | None = None
+    confidence: float = 0.0
+    value: str = ""
+    scope: Scope = "file"
+    exact: bool = True
+
+
+_SILENT = _Reading()
+
+
 @functools.lru_cache(maxsize=_BLOCKS_KEPT)
-def _read_block(block: str, dunder: str) -> tuple[str, float, str] | None:
+def _read_block(block: str, dunder: str) -> _Reading:
     label = _LABEL.search(block)
     names = dunder or (label["name"] if label else "")
-    return _read_words(" ".join(license_words(block)), " ".join(license_words(names)))
+    grants = read_grants(block)
+    reading = _read_words(grants.words, " ".join(license_words(names)), grants.taken)
+    if grants.whole or dunder or reading.expression is None:
+        return reading
+    return replace(reading, scope="part")
 
 
 @functools.lru_cache(maxsize=20_000)
-def _read_words(words: str, label: str) -> tuple[str, float, str] | None:
+def _read_words(words: str, label: str, taken: bool) -> _Reading:
     """Reads the words of a header; projects repeat theirs in every file, so this is cached."""
     if "redistribution and use in source" in words or "hereby granted" in words:
-        whole = identify_text(words)
-        if whole.method != "none":
-            return whole.spdx, min(whole.confidence, 0.95), whole.spdx[:120]
+        text = identify_text(words)
+        if text.method != "none":
+            sure = min(text.confidence, 0.95)
+            return _Reading(text.spdx, sure, text.spdx[:120], "taken" if taken else "file")
     notice = read_notice(words)
     if notice is None and label:
         notice = read_notice(f"license {label}")
     if notice is None or (notice.expression == NOASSERTION and not words):
+        return _SILENT
+    value = (words or label)[:120]
+    return _Reading(notice.expression, notice.confidence, value, exact=notice.exact)
+
+
+def _read_below(rest: str) -> str | None:
+    """Reads the comments below the first code for licences that share alike, and no others.
+
+    A notice may stand below an import. What it permits is not taken from there, since comments
+    amid code speak of parts; what it asks for must not be missed.
+    """
+    if not _names_closed(rest):
         return None
-    return notice.expression, notice.confidence, (words or label)[:120]
+    blocks = [match.group() for match in _COMMENTS.finditer(_STRINGS.sub("", rest))]
+    words = " ".join(read_grants(block).words for block in blocks if _names_closed(block))
+    notice = read_notice(words) if names_copyleft(words) else None
+    return notice.expression if notice else None
+
+
+def _names_closed(text: str) -> bool:
+    return any(name in text for name in _CLOSED_NAMES)
+
+
+def _with_closed(found: _Reading, closed: str) -> _Reading:
+    if found.expression is None:
+        return _Reading(closed, _BELOW_CONFIDENCE, closed[:120], "part")
+    if set(license_ids(closed)) <= set(license_ids(found.expression)):
+        return found
+    both = join_and([found.expression, closed])
+    return replace(found, expression=both, confidence=min(found.confidence, _BELOW_CONFIDENCE))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tritter_assets.contracts.policy_model import scancode_category
 from tritter_assets.licensing.expression import join_and, join_or
+from tritter_assets.licensing.gnu import gnu_licences
 from tritter_assets.record import NOASSERTION
 
 _RESTRICTIVE: tuple[tuple[str, str], ...] = (
@@ -59,21 +60,12 @@ COPYLEFT = re.compile(
 """Names of copyleft licences; `GPL compatible` alone is not one, see `names_copyleft`."""
 
 _COMPATIBLE = re.compile(
-    r"\b(?:gpl|gnu (?:general public license|gpl)) ?compatible|compatible (?:with|to) (?:the )?"
+    r"\b(?:gpl|gnu (?:general public license|gpl)) ?compatible|compatible (?:with|to) (?:\w+ )?"
     r"(?:gnu )?(?:gpl|general public license)|not (?:under )?(?:the )?gpl\b|"
     # The history section of every copy of Python's licence.
     r"doesnt mean that were distributing python under the gpl|all python licenses unlike the gpl|"
     r"software that is released under the gpl the others dont"
 )
-_GNU_LONG = re.compile(
-    r"\b(?:gnu (?P<kind>affero |lesser |library )?(?:general )?public license"
-    r"|(?P<bare>affero |lesser |library )?general public license"
-    r"|(?P<short>agpl|lgpl|gpl))(?P<tail>.{0,260})"
-)
-_GNU_VERSION = re.compile(r"^[^.]{0,80}?\b(?:version |v|ver )?([123])(?: ([01]))?\b|^ ?v?([123])\b")
-_GNU_BEFORE = re.compile(r"\bversion ([123])(?: ([01]))?(?: only)? of the $")
-_LATER = re.compile(r"\bor (?:at your option )?(?:any |a )?later\b|\bany later version\b|\d plus\b")
-
 _SIMPLE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (spdx, re.compile(pattern))
     for spdx, pattern in (
@@ -105,17 +97,21 @@ _SIMPLE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "MIT",
-            r"\b(?:the |under |under an? |license )(?:mit|expat)\b(?: license)?|"
-            r"\b(?:mit|expat) (?:style )?license[sd]?\b(?! style)|^mit$|^license mit\b",
+            # "the MIT Press" and "the Expat library" are no licences; "MIT or Apache" names one.
+            r"\b(?:under|under (?:the|an?|either(?: the)?)|licenses?|either) (?:mit|expat)\b"
+            r"(?! press\b)|\b(?:mit|expat) (?:style )?licen[sc](?:e[sd]?|ing)\b(?! style)|^mit$|"
+            r"\bor (?:the )?mit\b(?= license|$| at your| http| terms)|\bmit (?:or|and|gpl)"
+            r"(?= (?:the )?(?:apache|gpl|lgpl|gnu|bsd|psf|unlicense|zlib|isc|mpl|boost|2|v2)|2\b)|"
+            r"\bof (?:the )?(?:mit|expat) (?:or|and) (?:the )?(?:apache|gnu|l?gpl|bsd)\b",
         ),
         (
             "BSD-3-Clause",
             r"\b(?:3|three) ?clause (?:modified |new |revised )?bsd\b|"
-            r"\b(?:new|modified|revised) bsd\b|\bbsd ?(?:3|three) ?clause\b|\bbsd3\b",
+            r"\b(?:new|modified|revised) ?bsd\b|\bbsd ?(?:3|three) ?clause\b|\bbsd3\b",
         ),
         (
             "BSD-2-Clause",
-            r"\b(?:2|two) ?clause (?:simplified )?bsd\b|\bsimplified bsd\b|"
+            r"\b(?:2|two) ?clause (?:simplified )?bsd\b|\bsimplified ?bsd\b|"
             r"\bbsd ?(?:2|two) ?clause\b|\bbsd2\b|\bfreebsd license\b",
         ),
         ("ISC", r"\bisc license|\blicensed under (?:the )?isc\b|^license isc\b"),
@@ -165,14 +161,24 @@ _BY_HINT = {
     hint: tuple((spdx, pattern) for spdx, pattern in _SIMPLE if hint in _HINTS[spdx])
     for hint in dict.fromkeys(hint for hints in _HINTS.values() for hint in hints)
 }
-_RESTRICTIVE_BY_HINT = {
+_RESTRICTIVE_BY_HINT: dict[str, re.Pattern[str]] = {
     hint: re.compile(r"\b(?:" + "|".join(p for h, p in _RESTRICTIVE if h == hint) + r")\b")
     for hint in dict.fromkeys(hint for hint, _ in _RESTRICTIVE)
 }
+_COPYLEFT_HINTS = (
+    "affero", "public license", "gpl", "copyleft", "mpl", "epl", "distribution license",
+    "european union", "eupl", "alike", "cc by sa", "open database", "odbl", "sleepycat", "osl",
+    "reciprocal", "gnu free",
+)  # fmt: skip
+"""Pieces one of which `COPYLEFT` cannot match without."""
+_ANY_HINT = tuple({hint.strip() for hint in (*_BY_HINT, *_COPYLEFT_HINTS, *_RESTRICTIVE_BY_HINT)})
 _CHOICE = re.compile(
     r"\b(?:under|of|with|to) either\b|\beither (?:of|the|an?|under)\b|\byour (?:option|choice)\b|"
-    r"\bdual ?licens|\balternatively this\b|\byou may choose\b"
+    r"\bdual ?licen(?:sed|sing)\b|\bdual ?license (?:under|of|mit|bsd|gpl|lgpl|apache)\b|"
+    r"\balternatively (?:this|the contents of this)\b|\byou (?:may|can) choose\b"
 )
+_ANY_BSD = re.compile(r"\bbsd(?:style)?\b")
+"""In an offer of several licences "the BSD licence" names one, though not which of its versions."""
 _LATER_GRANT = re.compile(
     r"\beither (?:version|v) ?\d[ \d]*(?:of the license )?(?:or )?(?:at your option )?"
     r"(?:any later version)?|\b(?:or )?at your option any later version|"
@@ -180,6 +186,8 @@ _LATER_GRANT = re.compile(
 )
 """The GNU notices' own "either" and "at your option" say nothing of a choice of licences."""
 _OR = re.compile(r"\bor\b")
+_OFFER = 240
+"""Characters within which the licences of one offer, and its words of choice, stand together."""
 
 
 _COPYLEFT_CATEGORIES = ("Copyleft", "Copyleft Limited")
@@ -191,6 +199,8 @@ class Notice:
 
     expression: str
     confidence: float
+    exact: bool = True
+    """False when it says "BSD" and not which: `BSD-3-Clause` then stands for any of them."""
 
 
 def read_notice(text: str) -> Notice | None:
@@ -210,33 +220,97 @@ def read_notice(text: str) -> Notice | None:
         if pattern.search(text)
     }
     if "gpl" in text or "public license" in text:
-        found |= _gnu(text)
+        found |= gnu_licences(without_compatible(text))
     limits = [hint for hint in _RESTRICTIVE_BY_HINT if hint in padded]
     restricts = any(_RESTRICTIVE_BY_HINT[hint].search(text) for hint in limits)
     if restricts and not any("-NC-" in f or "-ND-" in f for f in found):
         return Notice(NOASSERTION, 0.9)
     if not found:
         return Notice(NOASSERTION, 0.8) if names_copyleft(text) else None
+    if len(found) == 1 and _offers_bsd(text, found):
+        return Notice(join_or([*found, "BSD-3-Clause"]), 0.85, exact=False)
     if len(found) == 1:
         return Notice(next(iter(found)), 0.9)
-    if _CHOICE.search(_LATER_GRANT.sub(" ", text)) or (len(found) == 2 and _between(text, found)):
+    if _is_choice(text, found):
         return Notice(join_or(found), 0.9)
     return Notice(join_and(found), 0.85)
 
 
+def name_spans(text: str) -> list[tuple[int, int]]:
+    """Returns where words name a licence that a notice can give."""
+    padded = f" {text}"
+    patterns = [pattern for hint in _BY_HINT if hint in padded for _, pattern in _BY_HINT[hint]]
+    if any(hint in text for hint in _COPYLEFT_HINTS):
+        patterns.append(COPYLEFT)
+    found = {match.span() for pattern in patterns for match in pattern.finditer(text)}
+    return sorted(found)
+
+
+def limit_spans(text: str) -> list[tuple[int, int]]:
+    """Returns where words take away what an open licence gives."""
+    patterns = [_RESTRICTIVE_BY_HINT[hint] for hint in _RESTRICTIVE_BY_HINT if hint in text]
+    return sorted({match.span() for pattern in patterns for match in pattern.finditer(text)})
+
+
+def may_name(text: str) -> bool:
+    """Whether lower-case text may name a licence or limit the use: cheap, and wrong to one side."""
+    padded = f" {text}"
+    return any(hint in padded for hint in _ANY_HINT)
+
+
 def names_copyleft(text: str) -> bool:
     """Whether words name a copyleft licence; that something is compatible with one does not."""
-    return COPYLEFT.search(_COMPATIBLE.sub(" ", text)) is not None
+    return COPYLEFT.search(without_compatible(text)) is not None
+
+
+def without_compatible(text: str) -> str:
+    """Returns the words without what says that something is compatible with a licence."""
+    return _COMPATIBLE.sub(" ", text)
 
 
 def guard_words(text: str) -> set[str]:
     """Returns the words of a text that limit its use or name copyleft."""
-    plain = _COMPATIBLE.sub(" ", text)
+    plain = without_compatible(text)
     return {
         match.group().replace(" ", "")
         for pattern in (RESTRICTIVE, COPYLEFT)
         for match in pattern.finditer(plain)
     }
+
+
+def _is_choice(text: str, found: set[str]) -> bool:
+    """Whether the licences found are offered as alternatives."""
+    if len(found) == 2 and _between(text, found):
+        return True
+    plain = _LATER_GRANT.sub(" ", text)
+    choices = [match.start() for match in _CHOICE.finditer(plain)]
+    if not choices or len({_shares_alike(spdx) for spdx in found}) == 1:
+        return bool(choices)
+    # Only an offer that holds both kinds can free a file from the one that shares alike.
+    names = [(start, COPYLEFT.match(plain, start)) for start, _ in name_spans(plain)]
+    return any(
+        any(abs(place - at) < _OFFER and closed for place, closed in names)
+        and any(abs(place - at) < _OFFER and not closed for place, closed in names)
+        for at in choices
+    )
+
+
+def _offers_bsd(text: str, found: set[str]) -> bool:
+    """Whether "the BSD licence" is offered beside the one licence found, a few words apart."""
+    if "bsd" not in text or any(spdx.startswith("BSD-") for spdx in found):
+        return False
+    plain = _LATER_GRANT.sub(" ", without_compatible(text))
+    choices = [match.start() for match in _CHOICE.finditer(plain)]
+    others = [start for start, _ in name_spans(plain)]
+    return any(
+        any(abs(match.start() - at) < _OFFER for at in choices)
+        and any(abs(match.start() - at) < _OFFER for at in others)
+        for match in _ANY_BSD.finditer(plain)
+    )
+
+
+def _shares_alike(spdx: str) -> bool:
+    return scancode_category(spdx) in _COPYLEFT_CATEGORIES
 
 
 def _between(text: str, found: set[str]) -> bool:
@@ -246,53 +320,7 @@ def _between(text: str, found: set[str]) -> bool:
         for spdx, pattern in _SIMPLE
         if spdx in found and (match := pattern.search(text))
     )
-    if len(spans) != 2 or any(scancode_category(f) in _COPYLEFT_CATEGORIES for f in found):
+    if len(spans) != 2 or any(map(_shares_alike, found)):
         return False
     gap = text[spans[0][1] : spans[1][0]]
     return len(gap) < 160 and _OR.search(gap) is not None and " and " not in gap
-
-
-def _gnu(text: str) -> set[str]:
-    text = _COMPATIBLE.sub(" ", text)
-    found: set[str] = set()
-    for match in _GNU_LONG.finditer(text):
-        kind = (match["kind"] or match["bare"] or "").strip()
-        short = match["short"] or ""
-        family = "GPL"
-        if kind == "affero" or short == "agpl":
-            family = "AGPL"
-        elif kind in ("lesser", "library") or short == "lgpl":
-            family = "LGPL"
-        tail = match["tail"]
-        before = _GNU_BEFORE.search(text[max(0, match.start() - 40) : match.start()])
-        version = before or _GNU_VERSION.search(tail)
-        digits = [group for group in version.groups() if group] if version else []
-        number = ".".join(digits) if len(digits) > 1 else f"{digits[0]}.0" if digits else ""
-        later = _LATER.search(tail) is not None
-        found.add(_gnu_id(family, number, later=later))
-    # "GPL" named again without a version says nothing new beside a versioned mention.
-    bare = {"GPL-1.0-or-later", "LGPL-2.0-or-later", "AGPL-1.0-or-later"}
-    precise = {spdx for spdx in found if spdx not in bare}
-    families = {spdx.split("-")[0] for spdx in precise}
-    if families:
-        # A notice of the LGPL or AGPL often calls it "the General Public License" further down.
-        found = precise | {s for s in found & bare if s.split("-")[0] not in (*families, "GPL")}
-    elif len(found) > 1:
-        found -= {"GPL-1.0-or-later"}
-    by_family: dict[str, set[str]] = {}
-    for spdx in found:
-        by_family.setdefault(spdx.split("-")[0], set()).add(spdx)
-    # "version 2 ... or later" is one grant although the phrase stands behind each mention.
-    result: set[str] = set()
-    for spdx_ids in by_family.values():
-        only = {s for s in spdx_ids if f"{s.removesuffix('-only')}-or-later" in spdx_ids}
-        result |= spdx_ids - only
-    return result
-
-
-def _gnu_id(family: str, number: str, *, later: bool) -> str:
-    suffix = "or-later" if later else "only"
-    if not number:
-        return {"GPL": "GPL-1.0", "LGPL": "LGPL-2.0", "AGPL": "AGPL-1.0"}[family] + "-or-later"
-    known = {"GPL": ("1.0", "2.0", "3.0"), "LGPL": ("2.0", "2.1", "3.0"), "AGPL": ("1.0", "3.0")}
-    return f"{family}-{number if number in known[family] else known[family][-1]}-{suffix}"

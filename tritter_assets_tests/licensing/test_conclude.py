@@ -9,7 +9,13 @@ from tritter_assets.contracts.policy import Policy
 from tritter_assets.contracts.source import HubOrigin, LicenceFacts
 from tritter_assets.licensing.conclude import Concluder, RepoEvidence, code_version
 from tritter_assets_tests.licensing.conftest import contract_of
-from tritter_assets_tests.licensing.texts import APACHE_HEADER, BSD3, FOLDER, GPL_HEADER, MIT
+from tritter_assets_tests.licensing.texts import (
+    APACHE_HEADER,
+    BSD3,
+    FOLDER,
+    GPL_HEADER,
+    MIT,
+)
 
 APACHE = (FOLDER / "Apache-2.0.txt").read_text("utf-8")
 HUB = HubOrigin(repo="x/y", revision="0" * 40)
@@ -243,3 +249,24 @@ def test_order_and_batches_change_nothing(policy: Policy) -> None:
 def test_code_version_follows_the_aliases_only(policy: Policy) -> None:
     assert policy.conclusion_digest not in ("", policy.admission_digest)
     assert code_version(policy).startswith("1.")
+
+
+def test_a_permissive_part_frees_no_copyleft_file(policy: Policy) -> None:
+    header = "# Some code based on code from http://x.org by Jo, under MIT License.\n"
+    gpl = (("LICENSE", GPL_HEADER.replace("#", "")),)
+    assert one(conclude(policy, {"a.py": header}, license_files=gpl))[0] == (
+        "GPL-2.0-or-later AND MIT"
+    )
+    assert one(conclude(policy, {"a.py": header}, license_files=(("LICENSE", APACHE),)))[0] == (
+        "Apache-2.0 AND MIT"
+    )
+    assert one(conclude(policy, {"a.py": header}))[0] == "NOASSERTION"
+
+
+def test_the_bsd_of_an_offer_is_that_of_the_package(policy: Policy) -> None:
+    header = "# This file is dual licensed under the Apache License, 2.0, and the BSD License.\n"
+    metadata = (("license_expression", "Apache-2.0 OR BSD-2-Clause"),)
+    assert one(conclude(policy, {"a.py": header}, metadata=metadata))[0] == (
+        "Apache-2.0 OR BSD-2-Clause"
+    )
+    assert one(conclude(policy, {"a.py": header}))[0] == "Apache-2.0 OR BSD-3-Clause"
