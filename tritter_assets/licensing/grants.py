@@ -78,7 +78,7 @@ _OF_THE_FILE = re.compile(
 _SUPPOSED = re.compile(
     r"\b(?:if|whether|unless|when|whenever|where|any|anything|such as|like|eg|e g|for example|no|"
     r"not|non|none|isnt|arent|never|neither|without|avoid\w*|reject\w*|detect\w*|check\w*|pars\w*|"
-    r"match\w*|contains?|named|called|strings?|unlike|than|vs|versus|another|every|all|those|both of|"
+    r"match\w*|contains?|named|called|strings?|unlike|than|vs|versus|another|every|all|those|"
     r"refus\w*|allow\w*|den(?:y|ied|ies)|forbid\w*|packages|dependenc(?:y|ies)|projects|libraries|"
     r"repositories|files|names?|must|should)(?: \w+){0,5}? ?$"
 )
@@ -121,8 +121,8 @@ _BESIDE_NAME = frozenset(
         r"\w+",
         "the a an license licenses licensed version v and or later plus see file in at txt rst md "
         "copying http blackboxed url for details more text full under of only either any your "
-        "option is are gnu public general c by rem clause style new modified revised simplified mit "
-        "expat bsd isc apache gpl lgpl agpl mpl psf terms distributed released",
+        "option is are gnu public general c by rem clause style new modified revised simplified "
+        "mit expat bsd isc apache gpl lgpl agpl mpl psf terms distributed released",
     )
 )
 
