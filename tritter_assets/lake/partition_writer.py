@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,8 @@ from deltalake.transaction import AddAction
 from tritter_assets.errors import ContractViolation
 
 ROW_GROUP_BYTES = 32 << 20
-"""Uncompressed bytes gathered before a row group is written: the writer's memory bound."""
+"""Uncompressed bytes gathered before a row group is written. The writer holds two such groups at
+most: one that fills while the other is compressed."""
 
 _PAGE_ROWS = 256
 """Rows encoded before a page may end. With 1,024 documents a page is 13 MB, leaves the processor's
@@ -27,7 +29,11 @@ FILE_BYTES = 256 << 20
 
 
 class PartitionWriter:
-    """Gathers batches into row groups and row groups into Parquet files of one partition."""
+    """Gathers batches into row groups and row groups into Parquet files of one partition.
+
+    Full groups are compressed by a thread of their own while the next is gathered; a partition of
+    one group starts none.
+    """
 
     def __init__(
         self, filesystem: Any, schema: pa.Schema, partition: Mapping[str, str], table: str
@@ -46,6 +52,8 @@ class PartitionWriter:
         self._file_rows = 0
         self._ids: tuple[str, str] | None = None
         self._actions: list[AddAction] = []
+        self._compressor: ThreadPoolExecutor | None = None
+        self._compressing: Future[None] | None = None
 
     def conform(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Casts a batch to the schema and checks its partition values."""
@@ -74,13 +82,24 @@ class PartitionWriter:
         self._pending.append(batch)
         self._pending_bytes += batch.nbytes
         if self._pending_bytes >= ROW_GROUP_BYTES:
-            self._flush()
+            rows = self._take_pending()
+            self._settle()
+            if self._compressor is None:
+                self._compressor = ThreadPoolExecutor(1, thread_name_prefix="row-group")
+            self._compressing = self._compressor.submit(self._write_group, rows)
 
-    def _flush(self) -> None:
-        if not self._pending:
-            return
+    def _take_pending(self) -> pa.Table:
         rows = pa.Table.from_batches(self._pending).select(self._stored.names)
         self._pending, self._pending_bytes = [], 0
+        return rows
+
+    def _settle(self) -> None:
+        """Waits for the group that is being compressed; its error is raised here."""
+        compressing, self._compressing = self._compressing, None
+        if compressing is not None:
+            compressing.result()
+
+    def _write_group(self, rows: pa.Table) -> None:
         if self._writer is None:
             name = f"part-{uuid.uuid4()}.parquet"
             self._path = f"{self._folder}/{name}" if self._folder else name
@@ -133,12 +152,20 @@ class PartitionWriter:
 
     def finish(self) -> list[AddAction]:
         """Writes what is pending and returns the files for the commit."""
-        self._flush()
+        self._settle()
+        if self._pending:
+            self._write_group(self._take_pending())
         self._close_file()
+        self._end_thread()
         return self._actions
+
+    def _end_thread(self) -> None:
+        if self._compressor is not None:
+            self._compressor.shutdown()
 
     def abandon(self) -> None:
         """Removes files of a write that will not be committed."""
+        self._end_thread()  # whatever became of the last group, its file goes
         if self._writer is not None:
             self._writer.close()
             self._sink.close()
