@@ -250,12 +250,10 @@ class _Counts:
 
     def watch(self, sorter: DocumentSorter) -> Iterator[pa.RecordBatch]:
         for batch in sorter.batches():
-            frame = pl.from_arrow(batch.select([*self._COLUMNS, "content_bytes"]))
-            assert isinstance(frame, pl.DataFrame)
-            self.content_bytes += int(frame["content_bytes"].sum())
+            self.content_bytes += sum(batch.column("content_bytes").to_pylist())
             for name, counter in self._by_column.items():
-                values = frame[name].fill_null("unknown").value_counts()
-                counter.update(dict(values.iter_rows()))
+                values = batch.column(name).to_pylist()
+                counter.update("unknown" if value is None else value for value in values)
             yield batch
 
     def sorted(self, column: str) -> dict[str, int]:
