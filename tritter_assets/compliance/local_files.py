@@ -22,7 +22,7 @@ from tritter_assets.errors import ContractViolation, UpstreamUnavailable
 from tritter_assets.licensing.admit import admit_frame
 from tritter_assets.licensing.conclude import Concluder
 from tritter_assets.record import HUMAN, Modality, content_sha256, document_id
-from tritter_assets.sources.archive import archive_format, read_archive
+from tritter_assets.sources.archive import Member, archive_format, read_archive
 from tritter_assets.sources.language import guess_language, modality_of_file
 from tritter_assets.sources.loader import Limits, LoaderContext
 from tritter_assets.sources.package_info import NO_INFO, parse_package_info
@@ -70,6 +70,8 @@ class Inspection:
 
 _SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 _PACKAGE_INFO = ("PKG-INFO", "METADATA")
+_FORMATS = {".whl": "zip", ".egg": "zip", ".crate": "tar.gz"}
+"""Packages whose suffix does not tell their archive format."""
 
 
 def local_documents(path: Path, catalog: Catalog) -> Iterator[pl.DataFrame]:
@@ -249,16 +251,21 @@ def _files(path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
             if _SKIPPED_FOLDERS.isdisjoint(relative.parts) and _is_plain(file):
                 yield relative.as_posix(), file.read_bytes()
         return
-    file_format = archive_format(path.name)
+    file_format = _FORMATS.get(path.suffix.lower()) or archive_format(path.name)
     if file_format is None:
         yield path.name, path.read_bytes()
         return
-    names = {m.path.removeprefix("./") for m in read_archive(path, file_format, limits)}
+    names = [m.path.removeprefix("./") for m in _members(path, file_format, limits)]
     tops = {name.partition("/")[0] for name in names}
     shared = len(tops) == 1 and all("/" in name for name in names)
-    for member in read_archive(path, file_format, limits):
+    for member in _members(path, file_format, limits):
         name = member.path.removeprefix("./")
         yield (name.partition("/")[2] if shared else name), member.content
+
+
+def _members(path: Path, file_format: str, limits: Limits) -> Iterator[Member]:
+    # A person named this archive: a link in it is passed over, as in a folder.
+    return read_archive(path, file_format, limits, pass_links=True)
 
 
 def _is_plain(file: Path) -> bool:

@@ -30,9 +30,14 @@ class Dep5Paragraph:
         return self.globs == ("*",)
 
 
+def is_dep5(text: str) -> bool:
+    """Whether a text is a copyright file in the machine-readable form."""
+    return _FORMAT.search(text[:4096]) is not None
+
+
 def parse_dep5(text: str, policy: Policy) -> tuple[Dep5Paragraph, ...]:
     """Parses a copyright file; one in another format has no paragraphs."""
-    if not _FORMAT.search(text[:4096]):
+    if not is_dep5(text):
         return ()
     found: list[Dep5Paragraph] = []
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tritter_assets.contracts.policy_model import Policy
-from tritter_assets.licensing.dep5 import Dep5Paragraph, paragraph_of, parse_dep5
+from tritter_assets.licensing.dep5 import Dep5Paragraph, is_dep5, paragraph_of, parse_dep5
 from tritter_assets.licensing.detect import identify_text
 from tritter_assets.licensing.expression import (
     canonical,
@@ -36,6 +36,11 @@ _PAGE = re.compile(r"[a-z_-]+\.(?:rst|md|html?)")
 """`license.rst` below the root is a page of the manual that talks of licences."""
 _TEXTS_FOLDER = re.compile(r"licen[cs]es?", re.I)
 _POINTER = re.compile(r"\beither\b|\bat your (?:option|choice)\b|\bdual ?licens")
+_SAYS = re.compile(
+    r"\b(?:permi\w+|grant\w*|redistribut\w+|rights|may|under|terms|agree\w*|subject|public|gpl|"
+    r"lgpl|agpl|mpl|mit|bsd|apache|warrant\w+|prohibit\w*|confidential|proprietary)\b"
+)
+"""Without one of these a few lines state no licence: "See COPYING", a list of holders."""
 _TAG = re.compile(r"\ASPDX-License-Identifier:[ \t]*([^\n]+)")
 
 
@@ -97,6 +102,10 @@ class RepositoryLicences:
                 continue
             if _TEXTS_FOLDER.fullmatch(where.parent.name):
                 folder = str(where.parent.parent)
+            if folder == "." and not self._dep5 and is_dep5(text):
+                # Some projects' own COPYING is in Debian's form: it names the files itself.
+                self._dep5 = parse_dep5(text, policy)
+                continue
             if text.strip():
                 self._folders.setdefault(folder, []).append((path, text))
 
@@ -162,7 +171,7 @@ def _join_files(files: list[_File]) -> tuple[str | None, float]:
     that ecosystem's custom mean OR.
     """
     pointers = [f for f in files if f.method == "none" and _is_pointer(f.text)]
-    texts = [f for f in files if f not in pointers]
+    texts = [f for f in files if f not in pointers and not (f.method == "none" and _is_silent(f))]
     main = [f for f in texts if _MAIN.fullmatch(f.name)]
     named = [f for f in texts if f not in main and _FAMILY.search(f.name.rsplit("/", 1)[-1])]
     speaking = main + named if main or named else texts
@@ -172,7 +181,11 @@ def _join_files(files: list[_File]) -> tuple[str | None, float]:
     if unread:
         return NOASSERTION, 0.0
     confidence = min(f.confidence for f in speaking)
-    expressions = sorted({f.expression for f in speaking})
+    found = {f.expression for f in speaking}
+    if "GPL-3.0-only" in found and any(e.startswith("LGPL-3.0") for e in found):
+        # The LGPL is an addition to the GPL and refers to its text; so both lie side by side.
+        found.discard("GPL-3.0-only")
+    expressions = sorted(found)
     if len(expressions) > 1 and pointers:
         return join_or(expressions), confidence
     if (
@@ -186,6 +199,11 @@ def _join_files(files: list[_File]) -> tuple[str | None, float]:
 
 def _is_pointer(text: str) -> bool:
     return len(text) < 2_000 and _POINTER.search(" ".join(license_words(text))) is not None
+
+
+def _is_silent(file: _File) -> bool:
+    """Whether a file grants nothing: it sends the reader to another, or names holders only."""
+    return len(file.text) < 400 and _SAYS.search(" ".join(license_words(file.text))) is None
 
 
 def same_licences(one: str, other: str) -> bool:

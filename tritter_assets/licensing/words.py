@@ -13,11 +13,13 @@ _BULLET = re.compile(
     r"\n[ \t]*(?:\(?(?:[0-9]{1,2}(?:\.[0-9])?|[ivx]{1,4}|[a-z])[.)]+|[-*o\u2022\u00b7])(?=\s)[ \t]*"
 )
 _COPYRIGHT_LINE = re.compile(
-    r"\n\W*(?:(?:portions|parts|original code|all (?:code|files))?[ \t]*copyright(?:s|ed)?(?![ \t]+"
-    r"(?:holder|notice|owner|law|and\b|or\b|statement|license|interest|act\b|treat|in\b|to\b|"
-    r"protect|line|doctrine|disclaimer|permission|status|is\b|rights|on\b|which\b|for\b|of\b|"
-    r"assign|patent|infring))[^\w\n]*(?:\(c\)|\u00a9|c\b|[0-9]|[<\[{(]|by\b|the\b|year|[a-z])|"
-    r"\(c\)|\u00a9)[^\n]*$",
+    r"\n\W*(?:(?:portions|parts|original code|all (?:code|files))?[ \t]*copyright(?:s|ed)?"
+    # A sentence that goes on: "copyright, patent, trademark and attribution notices".
+    r"(?![ \t]*[,;/][ \t]*(?:patent|trade|mask|and\b|or\b|moral|database|licen|title|notice|to\b))"
+    r"(?![ \t]+(?:holder|notice|owner|law|and\b|or\b|statement|license|interest|act\b|treat|in\b|"
+    r"to\b|protect|line|doctrine|disclaimer|permission|status|is\b|rights|on\b|which\b|for\b|of\b|"
+    r"assign|patent|infring|trade|under\b|with\b|are\b|shall\b|must\b|has\b|have\b|remain|appear))"
+    r"[^\w\n]*(?:\(c\)|\u00a9|c\b|[0-9]|[<\[{(]|by\b|the\b|year|[a-z])|\(c\)|\u00a9)[^\n]*$",
     re.M,
 )
 _RESERVED = re.compile(r"\n\W*all rights reserved\W*$", re.M)

@@ -55,19 +55,28 @@ def archive_format(name: str) -> str | None:
     return next((form for form in ARCHIVE_FORMATS if lowered.endswith(f".{form}")), None)
 
 
-def read_archive(path: Path, file_format: str, limits: Limits) -> Iterator[Member]:
+def read_archive(
+    path: Path, file_format: str, limits: Limits, *, pass_links: bool = False
+) -> Iterator[Member]:
     """Streams the regular files of an archive, in stored order.
+
+    Args:
+        path: The archive.
+        file_format: One of `ARCHIVE_FORMATS`.
+        limits: What it may produce.
+        pass_links: Links are passed over, as in a Debian package, instead of refusing the archive;
+            for archives that a person names. A link is never followed.
 
     Raises:
         UnsafeArchive: the archive breaks a rule or a limit, or is damaged.
     """
     match file_format:
         case "zip":
-            members = _read_zip(path, limits)
+            members = _read_zip(path, limits, pass_links=pass_links)
         case "deb":
             members = _read_deb(path, limits)
         case _:
-            members = _read_tar(path, limits)
+            members = _read_tar(path, limits, pass_links=pass_links)
     with _explained(path, file_format):
         yield from members
 
@@ -174,12 +183,12 @@ class _GuardedTarInfo(tarfile.TarInfo):
         return super()._proc_member(tarfile)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _read_tar(path: Path, limits: Limits) -> Iterator[Member]:
+def _read_tar(path: Path, limits: Limits, *, pass_links: bool) -> Iterator[Member]:
     with path.open("rb") as raw:
-        yield from _tar_members(raw, _Budget(path, limits))
+        yield from _tar_members(raw, _Budget(path, limits), pass_links=pass_links)
 
 
-def _tar_members(raw: IO[bytes], budget: _Budget, *, pass_links: bool = False) -> Iterator[Member]:
+def _tar_members(raw: IO[bytes], budget: _Budget, *, pass_links: bool) -> Iterator[Member]:
     magic = raw.read(8)
     raw.seek(0)
     opener = next((o for mark, o in OPENERS.items() if magic.startswith(mark)), None)
@@ -249,11 +258,13 @@ def _forget_headers(archive: tarfile.TarFile) -> None:
 _UNIX_LINK, _UNIX_FILE = 0o120000, 0o100000
 
 
-def _read_zip(path: Path, limits: Limits) -> Iterator[Member]:
+def _read_zip(path: Path, limits: Limits, *, pass_links: bool) -> Iterator[Member]:
     budget = _Budget(path, limits)
     with zipfile.ZipFile(path) as archive:
         for ordinal, info in enumerate(archive.infolist()):
             budget.member(info.filename, info.file_size)
+            if pass_links and _kind(info) == _UNIX_LINK:
+                continue
             if not _is_plain_file(info, budget):
                 continue
             parts: list[bytes] = []
@@ -268,12 +279,16 @@ def _read_zip(path: Path, limits: Limits) -> Iterator[Member]:
             yield Member(info.filename, ordinal, b"".join(parts))
 
 
+def _kind(info: zipfile.ZipInfo) -> int:
+    return (info.external_attr >> 16) & 0o170000
+
+
 def _is_plain_file(info: zipfile.ZipInfo, budget: _Budget) -> bool:
     """True for a file, false for a folder; anything else refuses the archive."""
     budget.check_path(info.filename)
     if info.is_dir():
         return False
-    kind = (info.external_attr >> 16) & 0o170000
+    kind = _kind(info)
     if kind == _UNIX_LINK:
         budget.refuse(f"{info.filename!r} is a link")
     if kind not in (0, _UNIX_FILE):
