@@ -54,7 +54,7 @@ from tritter_assets.licensing.expression import (
     normalize,
     parse,
 )
-from tritter_assets.licensing.header import HEADER_CHARACTERS, HeaderFinding, scan_header
+from tritter_assets.licensing.header import HeaderFinding, scan_headers
 from tritter_assets.licensing.repository import RepositoryLicences, Statement, same_licences
 from tritter_assets.record import NOASSERTION, LicenseMethod
 
@@ -141,12 +141,7 @@ class Concluder:
         Returns:
             The frame with the licence columns set, rows in the same order.
         """
-        tops = frame["content"].str.slice(0, HEADER_CHARACTERS)
-        spoken = tops.str.contains(header.TRIGGER_PATTERN)
-        found: list[HeaderFinding | None] = [None] * frame.height
-        # Only the heads that may say something become Python texts.
-        for row, top in zip(spoken.arg_true(), tops.filter(spoken), strict=True):
-            found[row] = scan_header(top)
+        found = scan_headers(frame["content"])
         declared = (
             frame["license_declared"].cast(pl.String).to_list()
             if "license_declared" in frame.columns

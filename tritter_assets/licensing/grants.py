@@ -12,19 +12,28 @@ The two errors differ in weight. A permissive licence counts as that of the whol
 the words speak of this file or stand where notices stand; a licence that shares alike is dropped
 only where no word grants anything, or where what is granted is spoken of in a condition or as the
 subject of another statement ("code under the GPL must ...") and nothing speaks of this file.
-Paragraphs that name no licence are kept as they are: a licence text is many paragraphs.
+Paragraphs that name no licence are kept where a whole licence text may stand, which is many
+paragraphs, and where they may offer a choice.
 
-Cost: 50-200 us for a header that names a licence; callers keep the answer per distinct header.
+Cost: 30 us for a header that names none, 50-200 us for a new paragraph that does.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
 from tritter_assets.licensing.notice import limit_spans, may_name, name_spans, without_compatible
 from tritter_assets.licensing.words import license_words
 
+_PARAGRAPHS_KEPT = 8192
+"""Headers differ in what they say of their file; their notices are the same. Under 10 MB."""
+_TEXT_WORDS = ("hereby", "redistribution", "permission")
+_OFFER_WORDS = ("licen", "either", "option", "choice", "choose", "alternativ", "dual")
+_FAR = 240
+_GAP = " " * _FAR
+"""Stands for what is left out, so that notices far apart are not read as one offer."""
 _BREAK = re.compile(
     r"\n(?:[^\w\n]*\n)+"
     r"|(?:\*/|-->|\*\))[ \t]*\n?"
@@ -132,7 +141,7 @@ class Grants:
     """The words of a header that say something of its licence."""
 
     words: str
-    """`license_words`, joined; without the paragraphs that only talk of licences."""
+    """`license_words` of the paragraphs that are of use, joined; prose about licences is not."""
     whole: bool
     """False when every licence named is that of a part, or of what the file comes from."""
     taken: bool
@@ -145,24 +154,39 @@ def read_grants(block: str) -> Grants:
     Args:
         block: The text, with its comment signs.
     """
+    low = block.lower()
+    # Of a whole licence text every paragraph is needed, else those that name or offer a licence.
+    whole_text = any(word in low for word in _TEXT_WORDS)
+    if not (whole_text or may_name(low)):
+        return Grants("", whole=True, taken=False)
     kept: list[str] = []
-    silent: list[str] = []
-    named, whole = False, False
+    kinds: set[str] = set()
+    left_out = 0
     for paragraph in _BREAK.split(block):
-        if not may_name(paragraph.lower()):
-            silent.append(paragraph)
-            continue
-        words = " ".join(license_words(paragraph))
-        kind = _kind(paragraph, without_compatible(words))
-        if kind == "prose":
-            continue
-        kept += [*license_words("\n\n".join(silent)), words]
-        silent.clear()
-        if kind is not None:
-            named = True
-            whole = whole or kind == "whole"
-    joined = " ".join([*kept, *license_words("\n\n".join(silent))])
-    return Grants(joined, whole or not named, _TAKEN.search(joined) is not None)
+        kind, words = _read_paragraph(paragraph, whole_text)
+        kinds.add(kind)
+        if words:
+            if kept and left_out > _FAR:
+                kept.append(_GAP)
+            kept.append(words)
+            left_out = 0
+        else:
+            left_out += len(paragraph)
+    joined = " ".join(kept)
+    whole = "whole" in kinds or "part" not in kinds
+    return Grants(joined, whole, whole_text and _TAKEN.search(joined) is not None)
+
+
+@functools.lru_cache(maxsize=_PARAGRAPHS_KEPT)
+def _read_paragraph(paragraph: str, whole_text: bool) -> tuple[str, str]:
+    """Returns the kind of a paragraph, empty where it names no licence, and its words if of use."""
+    low = paragraph.lower()
+    if not may_name(low):
+        of_use = whole_text or any(word in low for word in _OFFER_WORDS)
+        return "", " ".join(license_words(paragraph)) if of_use else ""
+    words = " ".join(license_words(paragraph))
+    kind = _kind(paragraph, without_compatible(words))
+    return kind or "", "" if kind == "prose" else words
 
 
 def _kind(paragraph: str, words: str) -> str | None:

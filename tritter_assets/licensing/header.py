@@ -14,7 +14,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tritter_assets.licensing.detect import identify_text
 from tritter_assets.licensing.expression import canonical, join_and, license_ids
@@ -22,6 +22,9 @@ from tritter_assets.licensing.grants import read_grants
 from tritter_assets.licensing.notice import names_copyleft, read_notice
 from tritter_assets.licensing.words import license_words
 from tritter_assets.record import NOASSERTION, LicenseMethod
+
+if TYPE_CHECKING:
+    import polars as pl
 
 STAGE_VERSION = "2"
 """2: prose is told from notices, and notices of parts from those of files."""
@@ -130,8 +133,10 @@ def scan_header(text: str) -> HeaderFinding | None:
         What the header says, or None when it says nothing of licence or copyright.
     """
     top = text[:HEADER_CHARACTERS]
-    if not any(trigger in top for trigger in _TRIGGERS):
-        return None
+    return _scan(top) if any(trigger in top for trigger in _TRIGGERS) else None
+
+
+def _scan(top: str) -> HeaderFinding | None:
     header = _HEADER.match(top)
     block = header.group() if header else ""
     lines = _block_lines(block) if block else ()
@@ -163,6 +168,16 @@ def scan_header(text: str) -> HeaderFinding | None:
     if lines:
         return HeaderFinding(None, LicenseMethod.NONE, "header", 0.0, lines)
     return None
+
+
+def scan_headers(contents: pl.Series) -> list[HeaderFinding | None]:
+    """Reads the headers of many files, as `scan_header` does; most never become a Python text."""
+    tops = contents.str.slice(0, HEADER_CHARACTERS)
+    spoken = tops.str.contains(TRIGGER_PATTERN)
+    found: list[HeaderFinding | None] = [None] * len(contents)
+    for row, top in zip(spoken.arg_true(), tops.filter(spoken), strict=True):
+        found[row] = _scan(top)
+    return found
 
 
 def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
@@ -269,7 +284,7 @@ def _read_words(words: str, label: str, taken: bool) -> _Reading:
         notice = read_notice(f"license {label}")
     if notice is None or (notice.expression == NOASSERTION and not words):
         return _SILENT
-    value = (words or label)[:120]
+    value = " ".join((words or label).split())[:120]
     return _Reading(notice.expression, notice.confidence, value, exact=notice.exact)
 
 
