@@ -18,7 +18,7 @@ nine tenths of it the parser; memory is the functions of one shard, held once. B
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ import polars as pl
 import pyarrow as pa
 
 from tritter_assets.dedup.index import ShardInput
-from tritter_assets.errors import ContractViolation, MissingProvenance
+from tritter_assets.errors import ContractViolation
 from tritter_assets.functions.grammar import (
     GRAMMARS,
     LANGUAGES,
@@ -36,6 +36,7 @@ from tritter_assets.functions.grammar import (
 )
 from tritter_assets.functions.inherit import PARENT_COLUMNS, child_row
 from tritter_assets.functions.outline import outline, source_of
+from tritter_assets.functions.shards import FingerprintOfShard, stale_shards
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import DOCUMENT_SCHEMA, Modality
 
@@ -96,7 +97,7 @@ def extract_functions(
     language: str,
     inputs: Sequence[ShardInput],
     *,
-    fingerprint_of_shard: Callable[[ShardInput], str],
+    fingerprint_of_shard: FingerprintOfShard,
     dropped: frozenset[str] = frozenset(),
 ) -> FunctionReport:
     """Writes `functions/<language>` for every shard that is not fresh.
@@ -120,18 +121,9 @@ def extract_functions(
     table = f"functions/{language}"
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
-    for item in inputs:
-        partition = {"source": item.source, "shard": item.shard}
-        fingerprint = fingerprint_of_shard(item)
-        if lake.is_fresh(table, fingerprint, partition):
-            counts["fresh"] += 1
-            continue
-        if lake.state(f"filtered/{item.source}", {"shard": item.shard}) is None:
-            raise MissingProvenance(
-                f"filtered/{item.source} has no shard {item.shard!r}: materialise it first"
-            )
+    for shard in stale_shards(lake, table, inputs, fingerprint_of_shard, counts):
         parts = []
-        for documents in _documents(lake, item, language, dropped, skipped):
+        for documents in _documents(lake, shard.item, language, dropped, skipped):
             rows = [
                 row
                 for document in documents.iter_rows(named=True)
@@ -142,13 +134,7 @@ def extract_functions(
             counts["bytes"] += sum(row["content_bytes"] for row in rows)
             parts.append(pa.Table.from_pylist(rows, schema=FUNCTION_SCHEMA))
         counts["functions"] += sum(part.num_rows for part in parts)
-        lake.write(
-            table,
-            sorted_by_id(parts, FUNCTION_SCHEMA),
-            FUNCTION_SCHEMA,
-            fingerprint=fingerprint,
-            partition=partition,
-        )
+        shard.write(sorted_by_id(parts, FUNCTION_SCHEMA), FUNCTION_SCHEMA)
     return FunctionReport(
         language=language,
         num_shards=len(inputs),

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,6 @@ import polars as pl
 import pyarrow as pa
 
 from tritter_assets.dedup.index import ShardInput
-from tritter_assets.errors import MissingProvenance
 from tritter_assets.functions.extract import FUNCTION_SCHEMA, sorted_by_id
 from tritter_assets.functions.grammar import GRAMMARS, MAX_SOURCE_BYTES
 from tritter_assets.functions.inherit import PARENT_COLUMNS
@@ -46,6 +45,7 @@ from tritter_assets.functions.interop_python import PythonFile, read_python, tex
 from tritter_assets.functions.interop_row import MAX_MODULE_BYTES, Example, pair_row
 from tritter_assets.functions.interop_uses import FunctionUses, Repository
 from tritter_assets.functions.outline import source_of
+from tritter_assets.functions.shards import FingerprintOfShard, stale_shards
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import Modality
 
@@ -99,7 +99,7 @@ def pair_interop(
     lake: Lake,
     inputs: Sequence[ShardInput],
     *,
-    fingerprint_of_shard: Callable[[ShardInput], str],
+    fingerprint_of_shard: FingerprintOfShard,
 ) -> InteropReport:
     """Writes `functions/interop` for every shard that is not fresh.
 
@@ -114,30 +114,15 @@ def pair_interop(
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
-    for item in inputs:
-        partition = {"source": item.source, "shard": item.shard}
-        fingerprint = fingerprint_of_shard(item)
-        if lake.is_fresh(TABLE, fingerprint, partition):
-            counts["fresh"] += 1
-            continue
-        if lake.state(f"filtered/{item.source}", {"shard": item.shard}) is None:
-            raise MissingProvenance(
-                f"filtered/{item.source} has no shard {item.shard!r}: materialise it first"
-            )
+    for shard in stale_shards(lake, TABLE, inputs, fingerprint_of_shard, counts):
         rows: list[dict[str, Any]] = []
-        for documents in _repositories(lake, item):
+        for documents in _repositories(lake, shard.item):
             counts["documents"] += len(documents)
             rows += _pairs(documents, counts, skipped)
         table = pa.Table.from_pylist(rows, schema=FUNCTION_SCHEMA)
-        by_source[item.source] += table.num_rows
+        by_source[shard.item.source] += table.num_rows
         counts["bytes"] += sum(row["content_bytes"] for row in rows)
-        lake.write(
-            TABLE,
-            sorted_by_id([table], FUNCTION_SCHEMA),
-            FUNCTION_SCHEMA,
-            fingerprint=fingerprint,
-            partition=partition,
-        )
+        shard.write(sorted_by_id([table], FUNCTION_SCHEMA), FUNCTION_SCHEMA)
     return InteropReport(
         num_shards=len(inputs),
         num_fresh=counts["fresh"],

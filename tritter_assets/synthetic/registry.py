@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tritter_assets.dedup.index import ShardInput
+from tritter_assets.functions.shards import FingerprintOfShard
 from tritter_assets.lake import Lake
 from tritter_assets.record import Modality
 from tritter_assets.synthetic import (
@@ -56,7 +57,7 @@ class Generator:
         lake: Lake,
         inputs: Sequence[ShardInput],
         *,
-        fingerprint_of_shard: Callable[[ShardInput], str],
+        fingerprint_of_shard: FingerprintOfShard,
     ) -> SyntheticReport:
         """Writes `synthetic/<name>` for every shard that is not fresh."""
         return write_synthetic(

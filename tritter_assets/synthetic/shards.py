@@ -15,6 +15,7 @@ from tritter_assets.dedup.index import ShardInput
 from tritter_assets.functions.extract import sorted_by_id
 from tritter_assets.functions.grammar import GRAMMARS
 from tritter_assets.functions.inherit import PARENT_COLUMNS
+from tritter_assets.functions.shards import FingerprintOfShard, stale_shards
 from tritter_assets.lake import Lake
 from tritter_assets.record import DOCUMENT_SCHEMA, Modality
 
@@ -57,7 +58,7 @@ def write_synthetic(
     *,
     make_rows: MakeRows,
     parents: Parents,
-    fingerprint_of_shard: Callable[[ShardInput], str],
+    fingerprint_of_shard: FingerprintOfShard,
 ) -> SyntheticReport:
     """Writes `synthetic/<generator>` for every shard that is not fresh.
 
@@ -73,14 +74,9 @@ def write_synthetic(
     counts: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
     licences: Counter[str] = Counter()
-    for item in inputs:
-        partition = {"source": item.source, "shard": item.shard}
-        fingerprint = fingerprint_of_shard(item)
-        if lake.is_fresh(table, fingerprint, partition):
-            counts["fresh"] += 1
-            continue
+    for shard in stale_shards(lake, table, inputs, fingerprint_of_shard, counts):
         parts = []
-        for language, frame in parents(lake, item):
+        for language, frame in parents(lake, shard.item):
             counts["parents"] += frame.height
             rows = [
                 row
@@ -90,13 +86,7 @@ def write_synthetic(
             licences.update(row["license_concluded"] for row in rows)
             counts["bytes"] += sum(row["content_bytes"] for row in rows)
             parts.append(pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA))
-        state = lake.write(
-            table,
-            sorted_by_id(parts, DOCUMENT_SCHEMA),
-            DOCUMENT_SCHEMA,
-            fingerprint=fingerprint,
-            partition=partition,
-        )
+        state = shard.write(sorted_by_id(parts, DOCUMENT_SCHEMA), DOCUMENT_SCHEMA)
         counts["rows"] += state.num_rows
     return SyntheticReport(
         generator=generator,
