@@ -44,6 +44,8 @@ class Settings:
     """The interpreter with the extra `cluster`; only profiles whose engine is not local need it."""
     ray_address: str = ""
     """The Ray cluster, `host:6379` or `auto`, as one of its machines sees it."""
+    excerpts: bool = True
+    """Whether reports in Dagster's event log, which no removal reaches, may quote documents."""
 
     @property
     def contracts_root(self) -> Path:
@@ -86,7 +88,8 @@ def load_settings(
     Environment: `TRITTER_PROJECT` (folder), `TRITTER_PROFILE` (file of `profiles/`),
     `TRITTER_LAKE` (folder or `s3://` prefix), `TRITTER_CACHE` (folder), and for S3 the usual
     `AWS_*` variables plus `AWS_ENDPOINT_URL` for other servers that speak S3. For profiles whose
-    engine is not `local`: `TRITTER_CLUSTER_PYTHON` and `TRITTER_RAY_ADDRESS`.
+    engine is not `local`: `TRITTER_CLUSTER_PYTHON` and `TRITTER_RAY_ADDRESS`. `TRITTER_EXCERPTS`:
+    `off` keeps quotations of documents out of Dagster's event log.
     """
     from tritter_assets.contracts.parse_profile import parse_profile
 
@@ -107,6 +110,9 @@ def load_settings(
             options["aws_allow_http"] = "true"
     else:
         lake_root = str((project_root / Path(lake_root).expanduser()).absolute())
+    excerpts = env.get("TRITTER_EXCERPTS", "on").lower()
+    if excerpts not in ("on", "off"):
+        raise ContractViolation(f"TRITTER_EXCERPTS is {excerpts!r}: set it to on or off")
     cache = Path(env.get("TRITTER_CACHE") or project_root / ".tritter" / "cache").expanduser()
     return Settings(
         project_root=project_root,
@@ -116,6 +122,7 @@ def load_settings(
         cache=cache.absolute(),
         cluster_python=env.get("TRITTER_CLUSTER_PYTHON", ""),
         ray_address=env.get("TRITTER_RAY_ADDRESS", ""),
+        excerpts=excerpts == "on",
     )
 
 

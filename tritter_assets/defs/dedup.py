@@ -101,7 +101,9 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             extra_inputs=lambda platform, _: _priorities(platform) | (more() if more else {}),
             schema=INDEX_SCHEMA,
             checks=(no_source_wiped_out_check(),),
-            plot=lambda platform: dedup_report(platform, f"dedup/{name}"),
+            plot=lambda platform: dedup_report(
+                platform, f"dedup/{name}", excerpts=platform.settings.excerpts
+            ),
             pool="dedup_index",
         )
 

@@ -23,8 +23,14 @@ _STEPS = ("exact", "near", "semantic")
 _BARS = 12
 
 
-def dedup_report(platform: Platform, table: str) -> str | None:
-    """Returns the report of `dedup/<step>_index`; None when the index holds no cluster."""
+def dedup_report(platform: Platform, table: str, *, excerpts: bool = True) -> str | None:
+    """Returns the report of `dedup/<step>_index`; None when the index holds no cluster.
+
+    Args:
+        platform: For the lake and the sources.
+        table: An index.
+        excerpts: Whether the report may quote documents, in a diff of two members of a cluster.
+    """
     lake = platform.lake
     if not lake.exists(table):
         return None
@@ -45,7 +51,7 @@ def dedup_report(platform: Platform, table: str) -> str | None:
         )
         parts.append("### Duplicates between sources\n\n" + as_markdown_image(png, "duplicates"))
     parts.append("### Largest clusters")
-    parts.extend(_cluster(view) for view in largest_clusters(lake, table))
+    parts.extend(_cluster(view, excerpts=excerpts) for view in largest_clusters(lake, table))
     return "\n\n".join(parts)
 
 
@@ -87,7 +93,7 @@ def _sources(retention: pl.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _cluster(view: ClusterView) -> str:
+def _cluster(view: ClusterView, *, excerpts: bool = True) -> str:
     licenses = ", ".join(view.licenses) or "none concluded"
     lines = [
         f"**{view.size:,} documents** (`{view.cluster_id[:12]}`), licences pooled: {licenses}",
@@ -101,7 +107,9 @@ def _cluster(view: ClusterView) -> str:
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     if view.size > view.members.height:
         lines.append(f"| ... and {view.size - view.members.height:,} more | | | | |")
-    if view.diff:
+    if view.diff and not excerpts:
+        lines += ["", "Two members differ; no excerpt is shown (TRITTER_EXCERPTS=off)."]
+    elif view.diff:
         left, right = view.differ
         fence = _fence(view.diff)
         lines += ["", f"`-` {_cell(left)}  ", f"`+` {_cell(right)}", ""]

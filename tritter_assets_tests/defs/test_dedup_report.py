@@ -75,6 +75,14 @@ def test_the_diff_of_two_members_is_readable_and_stays_in_its_fence(platform) ->
     assert fences == ["`````diff", "`````"]
 
 
+def test_no_document_is_quoted_when_excerpts_are_off(platform) -> None:
+    shown = module.dedup_report(platform, "dedup/near_index", excerpts=False)
+    assert shown is not None
+    assert "```" not in shown
+    assert "edit5_31" not in shown
+    assert "edit5_31" in (module.dedup_report(platform, "dedup/near_index") or "")
+
+
 def test_copies_have_no_diff_and_a_conflict_shows_both_licences(platform) -> None:
     views = module.largest_clusters(platform.lake, "dedup/exact_index", limit=20)
     by_member = {view.cluster_id: view for view in views}

@@ -1,21 +1,35 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import polars as pl
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from tritter_assets.dedup.index import INDEX_SCHEMA
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import ArtifactStore, Lake
-from tritter_assets.lake.removals import read_removals
+from tritter_assets.lake.removals import append_rows, read_removals
 from tritter_assets.lineage.coverage import coverage
-from tritter_assets.lineage.forget import affected, request_removal
+from tritter_assets.lineage.forget import (
+    affected,
+    git_blob_sha1,
+    preview_removal,
+    request_removal,
+)
 from tritter_assets.lineage.marks import marks
 from tritter_assets.lineage.proof import prove_absence
+from tritter_assets.lineage.requests import make_request
+from tritter_assets.lineage.tombstones import read_tombstones
 from tritter_assets.lineage.where import where
 from tritter_assets.mixes.build import MIX_SCHEMA
 from tritter_assets.packing.pack import PACKED_SCHEMA
 from tritter_assets.record import DOCUMENT_SCHEMA
+from tritter_assets.removal import REMOVAL_SCHEMA
 from tritter_assets_tests.lineage import small_lake as small
 
 AT = "2026-11-24T06:00:00Z"
@@ -80,6 +94,101 @@ def test_a_request_covers_copies_and_children(lake: Lake) -> None:
     assert how[small.SYNTHETIC["id"]] == "derived"
     assert report.marked[0].asset == "model/phase1_base"
     assert marks(lake)["status"].to_list() == ["contains_removed"]
+
+
+SWHID = f"swh:1:cnt:{git_blob_sha1(small.KEPT['content'])};origin=https://example.org/ada"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("repo", "https://github.com/Ada/engine.git"),
+        ("repo", "git@github.com:ada/engine"),
+        ("owner", "ADA"),
+        ("author", "Author@ada.example"),
+        ("sha256", small.KEPT["content_sha256"].upper()),
+        ("swhid", SWHID),
+        ("id", small.KEPT["id"]),
+    ],
+)
+def test_every_kind_reaches_copies_functions_children_packs_and_checkpoints(
+    lake: Lake, kind: str, value: str
+) -> None:
+    assert affected(lake, small.CATALOG).locations == ()
+    preview = preview_removal(lake, kind, value)
+    request_removal(lake, kind, value, "asked", AT)
+    report = affected(lake, small.CATALOG)
+    assert set(report.covered.ids) == {
+        row["id"] for row in (small.KEPT, small.EXACT, small.NEAR, small.FUNCTION, small.SYNTHETIC)
+    }
+    assert preview.covered.documents["id"].to_list() == report.covered.ids.to_list()
+    assert {place.table for place in report.locations} >= {
+        "filtered/alpha",
+        "filtered/beta",
+        "functions/python",
+        "synthetic/docstring",
+        "mix/phase1_base",
+        "packed/phase1_base_256",
+    }
+    assert [mark.asset for mark in report.checkpoints] == ["model/phase1_base"]
+    stones = read_tombstones(lake)
+    assert stones["id"].to_list() == report.covered.ids.to_list()
+    assert stones.filter(pl.col("num_runs") > 0).height == 3
+
+
+def test_a_copy_of_a_copy_is_nobodys_request(lake: Lake) -> None:
+    further = small.row("beta", "zoe/far", "far.py", small.NEAR_BODY.replace("compute", "derive"))
+    rows = [small.NEAR, small.EXACT, small.OTHER, further]
+    for table in ("raw/beta", "filtered/beta"):
+        small.write(lake, table, rows, DOCUMENT_SCHEMA, {"shard": "000"})
+    chain = [(small.KEPT, small.NEAR, 0.8, 1, 2), (small.NEAR, further, 0.8, 2, 3)]
+    pairs = []
+    for one, other, score, *contents in chain:
+        (a, x), (b, y) = sorted(zip((one["id"], other["id"]), contents, strict=True))
+        pairs.append((a, b, score, x, y))
+    small.write_pairs(lake, pairs)
+    for _ in range(2):  # the second time the near copy has a row of its own in `removals`
+        request_removal(lake, "repo", "ada/engine", "asked", AT)
+        covered = coverage(lake, read_removals(lake)).ids.to_list()
+        assert small.NEAR["id"] in covered
+        assert further["id"] not in covered
+
+
+def test_processes_that_ask_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Three processes, five requests each, on a lake where nobody ever asked."""
+    code = (
+        "import pathlib, sys, time\n"
+        "from tritter_assets.lake import Lake\n"
+        "from tritter_assets.lineage.forget import request_removal\n"
+        "root, name = sys.argv[1:]\n"
+        "pathlib.Path(root, f'ready-{name}').touch()\n"
+        "while not pathlib.Path(root, 'go').exists(): time.sleep(0.002)\n"
+        "for n in range(5):\n"
+        "    request_removal(Lake.at(root), 'repo', f'p{name}/r{n}', 'asked', "
+        f"'{AT}')\n"
+        "request_removal(Lake.at(root), 'repo', 'same/for-all', f'asked by {name}', "
+        f"'{AT}')\n"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(3)
+    ]
+    while len(list(tmp_path.glob("ready-*"))) < 3:
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    assert [process.wait(timeout=100) for process in running] == [0, 0, 0]
+    found = read_removals(Lake.at(tmp_path))
+    wanted = {f"p{name}/r{n}" for name in range(3) for n in range(5)} | {"same/for-all"}
+    assert set(found["value"]) == wanted
+    assert found.height == len(wanted)
+
+
+def test_many_requests_are_put_together_into_one_file(tmp_path: Path) -> None:
+    lake = Lake.at(tmp_path)
+    for number in range(66):
+        row = make_request("repo", f"a/b{number}", "asked", AT).row()
+        append_rows(lake, "removals", pa.Table.from_pylist([row], schema=REMOVAL_SCHEMA))
+    assert read_removals(lake).height == 66
+    assert len(DeltaTable(str(tmp_path / "removals")).file_uris()) < 5
 
 
 def test_asking_twice_changes_nothing(lake: Lake) -> None:
