@@ -63,7 +63,8 @@ Tree = Leaf | Branch
 def normalize(text: str | None, policy: Policy) -> str:
     """Returns the SPDX expression that a name or expression means, or NOASSERTION.
 
-    Reads SPDX expressions in any case, deprecated ids, Hub tags, GitHub and detector ids, trove
+    Reads SPDX expressions in any case, deprecated ids, Hub tags, GitHub and detector ids (ScanCode,
+    askalono, go-license-detector), trove
     classifiers, PEP 639 expressions, Cargo's `MIT/Apache-2.0`, DEP-5 short names, free text, and
     lists (which mean AND: every licence that was found applies).
 
@@ -215,7 +216,8 @@ def _name(name: str, names: _Names) -> str | None:
         if candidate in names.aliases:
             alias = names.aliases[candidate]
             return canonical(alias) or NOASSERTION
-    return None
+    detected = _detector_ids().get(key)
+    return canonical(detected) if detected else None
 
 
 def _expression(text: str, names: _Names) -> str | None:
@@ -229,7 +231,7 @@ def _expression(text: str, names: _Names) -> str | None:
         elif bare.upper() in ("AND", "OR", "WITH"):
             parts.append(bare.upper())
         elif parts and parts[-1] == "WITH":
-            parts.append(_EXCEPTIONS.get(bare.lower(), bare))
+            parts.append(_exception(bare))
         else:
             name = _name(bare, names)
             if name is None or name == NOASSERTION:
@@ -239,12 +241,25 @@ def _expression(text: str, names: _Names) -> str | None:
 
 
 _EXCEPTIONS = {
-    "llvm-exception": "LLVM-exception",
-    "llvm exception": "LLVM-exception",
-    "llvm exceptions": "LLVM-exception",
-    "classpath exception": "Classpath-exception-2.0",
-    "classpath-exception": "Classpath-exception-2.0",
+    "autoconf": "Autoconf-exception-generic",
+    "autoconf-data": "Autoconf-exception-generic",
+    "autoconf-macro": "Autoconf-exception-macro",
+    "bison": "Bison-exception-2.2",
+    "bison-2.2": "Bison-exception-2.2",
+    "classpath": "Classpath-exception-2.0",
+    "font": "Font-exception-2.0",
+    "gcc": "GCC-exception-3.1",
+    "gcc runtime library": "GCC-exception-3.1",
+    "libtool": "Libtool-exception",
+    "linux-syscall-note": "Linux-syscall-note",
+    "llvm": "LLVM-exception",
 }
+"""Names of exceptions, "exception" left out, where they are not SPDX ids."""
+
+
+def _exception(name: str) -> str:
+    bare = re.sub(r"[ -]exceptions?$", "", name.strip().lower())
+    return _EXCEPTIONS.get(bare, name.strip())
 
 
 @functools.cache
@@ -272,6 +287,19 @@ def _known_ids() -> dict[str, str]:
             continue
         for name in (symbol.key, *symbol.aliases):
             ids.setdefault(name.lower(), symbol.key)
+    return ids
+
+
+@functools.cache
+def _detector_ids() -> dict[str, str]:
+    """Lower-case key of a detector -> SPDX id: ScanCode's keys, go-license-detector's old ids."""
+    from license_expression import get_license_index
+
+    ids = {f"deprecated_{name}": spdx for name, spdx in _known_ids().items()}
+    for entry in get_license_index():
+        spdx = entry["spdx_license_key"]
+        if spdx and not entry["is_exception"]:
+            ids.setdefault(entry["license_key"], spdx)
     return ids
 
 
