@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 RunAll = Callable[[Any, Iterable[tuple[Any, ...]]], Iterator[tuple[int, Any]]]
 
+_PAIRS_IN_A_FILE = 1 << 22
+
 BUCKET_CONTENTS = 500_000
 """Contents of candidates in a bucket, on average: at 6 KB of text each, its task reads 3 GB."""
 
@@ -242,14 +244,21 @@ class _Run:
         return scored
 
     def _known_pairs(self) -> DataFrame | None:
-        import daft
         from daft import col
 
         if not self._lake.exists(NEAR_PAIRS):
             return None
-        stored = daft.read_deltalake(
-            self._lake.location.uri(NEAR_PAIRS), io_config=io_config(self._lake.location)
-        ).where((col("layout") == self.layout.name) & (col("content_a") != col("content_b")))
+        # Through Polars: the local engine takes rows out by deletion vectors, and Daft 0.7 refuses
+        # a table that has them.
+        known = self._lake.scan(NEAR_PAIRS).filter(
+            (pl.col("layout") == self.layout.name) & (pl.col("content_a") != pl.col("content_b"))
+        )
+        ends = known.select("content_a", "content_b", "jaccard")
+        for number, part in enumerate(ends.collect_batches(chunk_size=_PAIRS_IN_A_FILE)):
+            self.scratch.write_file(f"known/{number:06d}.parquet", part.to_arrow())
+        if not self.scratch.num_rows("known"):
+            return None
+        stored = self.scratch.load("known")
         low, high = lesser_and_greater("content_a", "content_b")
         return stored.select(low.alias("left"), high.alias("right"), col("jaccard"))
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from tritter_assets.dedup.bands import content_key
 from tritter_assets.dedup.clusters import cluster_rows
-from tritter_assets.dedup.document_cache import DOCUMENT_SCHEMA, DocumentCache, cache_folder
+from tritter_assets.dedup.document_cache import DOCUMENT_SCHEMA, DocumentCache
 from tritter_assets.dedup.index import INDEX_SCHEMA, IndexReport, ShardInput
 from tritter_assets.dedup.signatures import SIGNATURE_SCHEMA
 from tritter_assets.lake import Lake, PartitionState
@@ -55,7 +55,7 @@ class Solved:
 
 def open_cache(lake: Lake, index: str, version: str, tables: Sequence[str]) -> DocumentCache:
     """Opens the cache of an index; it is empty unless it fits the tables as they are now."""
-    return DocumentCache(cache_folder(lake, index), fitting(lake, version, tables))
+    return DocumentCache(lake.location.cache_folder(index), fitting(lake, version, tables))
 
 
 def fitting(lake: Lake, version: str, tables: Sequence[str]) -> Mapping[str, Any]:

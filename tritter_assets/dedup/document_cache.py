@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ import numpy as np
 import polars as pl
 
 from tritter_assets.dedup.band_runs import Run
-from tritter_assets.lake import Lake, fingerprint_of
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
@@ -56,14 +54,6 @@ DOCUMENT_SCHEMA = {
     "num_shingles": pl.Int32,
 }
 """Columns of the documents that `replace_shard` takes and `documents` returns."""
-
-
-def cache_folder(lake: Lake, name: str) -> Path:
-    """Returns where an index keeps its cache: in a local lake, else among temporary files."""
-    if lake.location.is_local:
-        return Path(lake.location.root).expanduser().absolute() / ".cache" / name
-    digest = fingerprint_of(lake.location.root)
-    return Path(tempfile.gettempdir()) / f"tritter-cache-{digest}" / name
 
 
 class DocumentCache:
@@ -183,7 +173,10 @@ class DocumentCache:
         """Ties contents that one id carries: a document counts once, so they go together."""
         self._want(stored["identity"])
         known = pl.DataFrame(
-            self._all("SELECT identity, content FROM wanted JOIN documents ON identity = value"),
+            # `CROSS JOIN` keeps the order of the tables: the other one reads all documents.
+            self._all(
+                "SELECT identity, content FROM wanted CROSS JOIN documents ON identity = value"
+            ),
             schema={"identity": pl.Int64, "content": pl.Int64},
             orient="row",
         )
@@ -317,7 +310,9 @@ class DocumentCache:
     def old_clusters(self, contents: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Returns the cluster ids and the first ids that contents had after the last update."""
         self._want(contents)
-        rows = self._all("SELECT cluster_id, first_id FROM wanted JOIN members ON content = value")
+        rows = self._all(
+            "SELECT cluster_id, first_id FROM wanted CROSS JOIN members ON content = value"
+        )
         return (
             pl.Series([row[0] for row in rows], dtype=pl.String).drop_nulls().unique(),
             pl.Series([row[1] for row in rows], dtype=pl.String).unique(),

@@ -57,7 +57,7 @@ from tritter_assets.dedup.cluster_update import (
     write_clusters,
 )
 from tritter_assets.dedup.crowds import CROWD, NUM_HUBS, contents_of, pairs_of
-from tritter_assets.dedup.document_cache import DocumentCache, cache_folder
+from tritter_assets.dedup.document_cache import DocumentCache
 from tritter_assets.dedup.index import (
     NEAR_INDEX,
     SURVIVAL_ORDER,
@@ -124,7 +124,9 @@ def update_near_index(
     bands = _Bands(lake, layout, states)
     cache = open_cache(lake, NEAR_INDEX, version, tables)
     with closing(cache):
-        runs = BandRuns(cache_folder(lake, NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes)
+        runs = BandRuns(
+            lake.location.cache_folder(NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes
+        )
         stale = _stale_shards(cache, states)
         taken = take_documents(lake, cache, inputs, states)
         fresh = cache.present(taken.new)

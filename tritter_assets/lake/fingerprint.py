@@ -15,6 +15,7 @@ import pyarrow as pa
 
 _DIGITS = 15
 _MASK = (1 << 64) - 1
+CONTENT_SEEDS = (11, 7919)
 
 
 def fingerprint_of(*parts: Any) -> str:
@@ -41,21 +42,19 @@ class ContentHash:
 
     def update(self, batch: pa.RecordBatch) -> None:
         """Adds a batch's rows."""
-        self._count(batch, 1)
-
-    def remove(self, batch: pa.RecordBatch) -> None:
-        """Takes a batch's rows out again; they must have been added."""
-        self._count(batch, -1)
-
-    def _count(self, batch: pa.RecordBatch, sign: int) -> None:
         if batch.num_rows == 0:
             return
         frame = pl.from_arrow(batch)
         assert isinstance(frame, pl.DataFrame)
-        for index, seed in enumerate((11, 7919)):
-            total = int(frame.hash_rows(seed=seed).sum() or 0)
+        first, second = (int(frame.hash_rows(seed=seed).sum() or 0) for seed in CONTENT_SEEDS)
+        self.shift(batch.num_rows, (first, second))
+
+    def shift(self, num_rows: int, sums: tuple[int, int]) -> None:
+        """Adds rows by their hashes; with a negative number, takes them out."""
+        sign = 1 if num_rows >= 0 else -1
+        for index, total in enumerate(sums):
             self._sums[index] = (self._sums[index] + sign * total) & _MASK
-        self.num_rows += sign * batch.num_rows
+        self.num_rows += num_rows
 
     def data_version(self) -> str:
         """Returns the data version of all rows seen so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from tritter_assets.errors import ContractViolation
+from tritter_assets.lake.fingerprint import fingerprint_of
 
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 _SCHEMES = ("s3://", "s3a://", "memory://", "file://")
@@ -44,6 +46,12 @@ class LakeLocation:
         if self.is_local:
             return str(Path(self.root).expanduser().absolute() / table)
         return f"{self.root.rstrip('/')}/{table}"
+
+    def cache_folder(self, name: str) -> Path:
+        """Returns a folder of this machine for what can be made again from the table `name`."""
+        if self.is_local:
+            return Path(self.root).expanduser().absolute() / ".cache" / name
+        return Path(tempfile.gettempdir()) / f"tritter-cache-{fingerprint_of(self.root)}" / name
 
     def filesystem(self, table: str) -> pafs.FileSystem:
         """Opens the folder of `table` as a filesystem whose paths are relative to it."""

@@ -28,9 +28,15 @@ from tritter_assets.lake.fingerprint import (
     from_transaction_version,
     to_transaction_version,
 )
-from tritter_assets.lake.key_ranges import KeyRanges, RangeChange, remove_action
+from tritter_assets.lake.keyed_files import MAX_GARBAGE, KeyChange, KeyedFiles
 from tritter_assets.lake.location import LakeLocation
 from tritter_assets.lake.partition_writer import PartitionWriter
+from tritter_assets.lake.row_commits import (
+    commit_rows,
+    delta_actions,
+    needs_row_commit,
+    stored_files,
+)
 from tritter_assets.lake.seen import see_table
 from tritter_assets.lake.states import PartitionState, TableStates, application_id
 
@@ -110,7 +116,7 @@ class Lake:
                 "tritter": json.dumps(dict(commit_metadata or {}), default=str),
                 "partition": json.dumps(dict(partition)),
             },
-            app_transactions=_transactions(partition, fingerprint, content),
+            app_transactions=_for_commit(_transactions(partition, fingerprint, content)),
         )
         self._commit(table, actions, schema, partition, properties)
         state = self.state(table, partition)
@@ -150,7 +156,7 @@ class Lake:
                 held.setdefault(tuple(place), []).append((path, size))
         filesystem = self.location.filesystem(table)
         actions: list[AddAction | RemoveAction] = []
-        transactions: list[Transaction] = []
+        transactions: dict[str, int] = {}
         for partition, rows, fingerprint in partitions:
             self._check_partition(partition)
             content = ContentHash()
@@ -160,16 +166,20 @@ class Lake:
                     content.update(conformed)
                     writer.add(conformed)
             place = tuple(partition[column] for column in partition_by)
-            actions += [remove_action(*file, partition) for file in held.get(place, [])]
+            now = int(time.time() * 1000)
+            actions += [
+                RemoveAction(path, True, now, size, dict(partition))
+                for path, size in held.get(place, [])
+            ]
             actions += writer.finish()
-            transactions += _transactions(partition, fingerprint, content)
+            transactions |= _transactions(partition, fingerprint, content)
         if transactions:
             opened.create_write_transaction(
                 actions,
                 "append",
                 schema,
                 partition_by=list(partition_by),
-                commit_properties=CommitProperties(app_transactions=transactions),
+                commit_properties=CommitProperties(app_transactions=_for_commit(transactions)),
             )
 
     def replace_keys(
@@ -181,17 +191,17 @@ class Lake:
         order: Sequence[str],
         dropped: pl.Series | None,
         fingerprint: str,
-    ) -> RangeChange:
+    ) -> KeyChange:
         """Replaces the rows of some keys of an unpartitioned table, in one commit.
 
-        Only the files in whose key range a change falls are written again. The data version is
-        that of `write` with the same rows.
+        Rows go by deletion vectors where the lake is a folder, by writing their files again
+        elsewhere (`keyed_files.py`). The data version is that of `write` with the same rows.
 
         Args:
             table: Name of the table; after the first time, this method alone may write it.
             rows: The rows that come, all rows of each key.
             schema: The full schema.
-            order: Columns that rows are sorted by; the first, a string, is the key.
+            order: Columns that the rows of a file are sorted by; the first, a string, is the key.
             dropped: Keys whose rows go; None replaces the whole table.
             fingerprint: As for `write`.
 
@@ -201,25 +211,30 @@ class Lake:
         """
         self._create(table, schema, [])
         opened = self._open(table)
-        listed = pl.DataFrame(opened.get_add_actions(flatten=True))
-        files = [] if listed.is_empty() else list(listed.select("path", "size_bytes").iter_rows())
-        ranges = KeyRanges(self.location.filesystem(table), table, schema, order=order, files=files)
+        files = KeyedFiles(
+            self.location.filesystem(table),
+            table,
+            schema,
+            order=order,
+            files=stored_files(opened),
+            places=self.location.cache_folder(table) / "keys",
+            max_garbage=MAX_GARBAGE if self.location.is_local else 0.0,
+        )
         if dropped is None:
-            change = ranges.replace_all(rows)
+            change = files.replace_all(rows)
         else:
-            change = ranges.replace_keys(dropped, rows, self._stored_content(opened, table))
-        properties = CommitProperties(
-            app_transactions=[
-                *_transactions(NO_PARTITION, fingerprint, change.content),
-                *(
-                    Transaction(name, total - _SIGNED)
-                    for name, total in zip(_SUMS, change.content.sums, strict=True)
-                ),
-            ]
-        )
-        opened.create_write_transaction(
-            change.actions, "append", schema, commit_properties=properties
-        )
+            change = files.replace_keys(dropped, rows, self._stored_content(opened, table))
+        transactions = _transactions(NO_PARTITION, fingerprint, change.content)
+        transactions |= {
+            name: total - _SIGNED for name, total in zip(_SUMS, change.content.sums, strict=True)
+        }
+        if needs_row_commit(opened, change):
+            commit_rows(Path(self.location.uri(table)), opened, change, transactions)
+        else:
+            properties = CommitProperties(app_transactions=_for_commit(transactions))
+            opened.create_write_transaction(
+                delta_actions(change), "append", schema, commit_properties=properties
+            )
         return change
 
     def _stored_content(self, opened: DeltaTable, table: str) -> ContentHash:
@@ -430,10 +445,14 @@ class Lake:
 
 def _transactions(
     partition: Mapping[str, str], fingerprint: str, content: ContentHash
-) -> list[Transaction]:
+) -> dict[str, int]:
     prefix = application_id(partition)
-    return [
-        Transaction(f"{prefix}#fingerprint", to_transaction_version(fingerprint)),
-        Transaction(f"{prefix}#data", to_transaction_version(content.data_version())),
-        Transaction(f"{prefix}#rows", content.num_rows),
-    ]
+    return {
+        f"{prefix}#fingerprint": to_transaction_version(fingerprint),
+        f"{prefix}#data": to_transaction_version(content.data_version()),
+        f"{prefix}#rows": content.num_rows,
+    }
+
+
+def _for_commit(transactions: Mapping[str, int]) -> list[Transaction]:
+    return [Transaction(name, value) for name, value in transactions.items()]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tritter_assets.dedup import crowds, near
 from tritter_assets.dedup.bands import layout_for
-from tritter_assets.dedup.document_cache import DocumentCache, cache_folder
+from tritter_assets.dedup.document_cache import DocumentCache
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.near import NEAR_BANDS, NEAR_PAIRS, update_near_index
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.errors import ContractViolation, MissingProvenance
-from tritter_assets.lake import Lake, fingerprint_of, key_ranges
+from tritter_assets.lake import Lake, fingerprint_of, keyed_files
 from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text, write_filtered
 
 FINGERPRINT = "a" * 15
@@ -285,7 +285,7 @@ def test_any_sequence_of_changes_ends_where_a_batch_run_does(
     """Runs killed between any two writes, and a cache that gets lost, included."""
     # So few rows a file that a change touches some of many files.
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(key_ranges, "RANGE_ROWS", 2)
+        patched.setattr(keyed_files, "FILE_ROWS", 8)
         patched.setattr(near, "_BATCH_SHARE", 4 if lost else 0)
         patched.setattr(near, "CROWD", crowd[0])
         patched.setattr(crowds, "CROWD", crowd[0])
@@ -305,7 +305,7 @@ def test_any_sequence_of_changes_ends_where_a_batch_run_does(
                 stop_before_the(kill, killing)
                 update(lake, list(state), priorities)
         if lost:
-            shutil.rmtree(cache_folder(lake, NEAR))
+            shutil.rmtree(lake.location.cache_folder(NEAR))
         update(lake, list(state), priorities)
         assert_same_as_batch(lake, state, priorities)
         report = update(lake, list(state), priorities)
