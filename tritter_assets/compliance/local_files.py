@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -21,10 +21,9 @@ from tritter_assets.contracts.source import LicenceFacts, SdistOrigin, SourceCon
 from tritter_assets.errors import ContractViolation, UpstreamUnavailable
 from tritter_assets.licensing.admit import admit_frame
 from tritter_assets.licensing.conclude import Concluder
-from tritter_assets.record import HUMAN, Modality, content_sha256, document_id
+from tritter_assets.record import Modality, content_sha256, document_id
 from tritter_assets.sources.archive import Member, archive_format, read_archive
-from tritter_assets.sources.language import guess_language, modality_of_file
-from tritter_assets.sources.loader import Limits, LoaderContext
+from tritter_assets.sources.loader import Limits, LoaderContext, SkipLog
 from tritter_assets.sources.package_info import NO_INFO, parse_package_info
 from tritter_assets.sources.tree import (
     TreeFacts,
@@ -33,7 +32,7 @@ from tritter_assets.sources.tree import (
     tree_evidence,
     tree_frames,
 )
-from tritter_assets.verdict import STAGE_NUMBER, Stage
+from tritter_assets.verdict import STAGE_NUMBER, VERDICT_SCHEMA, Stage
 
 SOURCE = "local"
 
@@ -47,7 +46,13 @@ _LICENCE_COLUMNS = (
     "license_evidence",
     "attribution",
 )
-_PARQUET_BATCH_ROWS = 1024
+_VERDICTS = pl.Schema(
+    {
+        name: pl.Float64() if name == "score" else kind
+        for name, kind in pl.Schema(VERDICT_SCHEMA).items()
+        if name not in {"source", "shard"}
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,14 +63,12 @@ class Inspection:
     num_kept: int
     asked_licenses: bool
     """False when stage 2 was left out."""
-    verdicts: Sequence[Mapping[str, Any]]
-    """Stored form of each verdict, with the document's path."""
+    skipped: Mapping[str, int]
+    """Reason -> files that are no text, or too large."""
     steps: Sequence[tuple[str, int]]
     """(stage, documents left after it)."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns nested plain values, ready for JSON."""
-        return asdict(self)
+    verdicts: pl.DataFrame
+    """Stored form of each verdict, with the document's path."""
 
 
 _SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
@@ -74,15 +77,18 @@ _FORMATS = {".whl": "zip", ".egg": "zip", ".crate": "tar.gz"}
 """Packages whose suffix does not tell their archive format."""
 
 
-def local_documents(path: Path, catalog: Catalog) -> Iterator[pl.DataFrame]:
+def local_documents(
+    path: Path, catalog: Catalog, *, skips: SkipLog | None = None
+) -> Iterator[pl.DataFrame]:
     """Streams document rows of a folder, archive or file, licences concluded.
 
     Args:
         path: A folder, one of `sources.archive.ARCHIVE_FORMATS`, or a text file.
         catalog: Its policy concludes.
+        skips: Counts files that are no documents.
 
     Raises:
-        UpstreamUnavailable: the path does not exist.
+        UpstreamUnavailable: the path does not exist, or a file cannot be read.
         UnsafeArchive: an archive breaks a limit.
     """
     if not path.exists():
@@ -104,7 +110,12 @@ def local_documents(path: Path, catalog: Catalog) -> Iterator[pl.DataFrame]:
     repo = "/".join(info.home) if info.home else path.resolve().name
     evidence = tree_evidence(repo, texts, metadata=info.metadata, emails=info.emails)
     concluder = Concluder(catalog.policy, _contract(), {repo: evidence})
-    context = LoaderContext(cache=Path(gettempdir()), project_root=path.parent, limits=limits)
+    context = LoaderContext(
+        cache=Path(gettempdir()),
+        project_root=path.parent,
+        limits=limits,
+        skips=skips or SkipLog(),
+    )
     facts = TreeFacts(repo=repo, revision=SOURCE, url=None, owner=None, author_emails=info.emails)
     for frame in tree_frames(_files(path, limits), facts, context):
         if frame.height:
@@ -130,117 +141,81 @@ def license_path(path: Path, catalog: Catalog) -> list[dict[str, Any]]:
 
 
 def inspect_path(path: Path, catalog: Catalog, *, ask_licenses: bool = True) -> Inspection:
-    """Runs the filter pass over a folder, archive, text file or Parquet file.
+    """Runs the filter pass over a folder, archive, text file, Parquet or JSON Lines file.
 
-    A Parquet file needs the columns id, path and content; any other document column it has is
-    used. The global stages (exact, near and semantic duplicates) need a lake and are not run.
+    A table needs the columns id, path and content; any other document column it has is used. The
+    global stages (exact, near and semantic duplicates) need a lake and are not run. Documents are
+    read and judged in pieces of 8 to 16 MiB; of each only its verdicts stay in memory.
 
     Args:
         path: What to look at.
         catalog: Policy and profile.
-        ask_licenses: False leaves the licence stage out, as it is for a Parquet file that has no
-            column `license_concluded`.
+        ask_licenses: False leaves the licence stage out, as it is for a table that has no column
+            `license_concluded`.
 
     Raises:
-        ContractViolation: a Parquet file lacks a column, or repeats an id.
-        UpstreamUnavailable: the path does not exist.
+        ContractViolation: a table lacks a column, or repeats an id.
+        UpstreamUnavailable: there is nothing to read, or it cannot be read.
         UnsafeArchive: an archive breaks a limit.
     """
+    from tritter_assets.filters.inspect import is_table, table_columns, table_documents
     from tritter_assets.filters.judge import judge_frame, make_context
 
-    is_parquet = path.suffix == ".parquet" and path.is_file()
-    frames = _parquet_documents(path) if is_parquet else local_documents(path, catalog)
+    if is_table(path):
+        asked = ask_licenses and "license_concluded" in table_columns(path)
+        frames, skips = table_documents(path, source=SOURCE), SkipLog()
+    else:
+        asked, skips = ask_licenses, SkipLog()
+        frames = local_documents(path, catalog, skips=skips)
     context = None
-    asked = ask_licenses
-    paths: dict[str, str] = {}
-    verdicts: list[dict[str, Any]] = []
+    judged: list[pl.DataFrame] = []
     for frame in frames:
-        if context is None:
-            known = not is_parquet or "license_concluded" in _parquet_columns(path)
-            asked = ask_licenses and known
-            context = make_context(
-                None,
-                catalog.policy,
-                catalog.profile,
-                policy_folder=catalog.root / "policy",
-                ask_licenses=asked,
-            )
-        paths |= dict(frame.select("id", "path").iter_rows())
-        verdicts.extend(judge_frame(frame, context))
-    if len(paths) != sum(row["terminal"] for row in verdicts):
-        raise ContractViolation(f"{path}: two rows share an id; give each row its own")
-    listed = [{"path": paths[row["id"]], **row} for row in verdicts]
-    listed.sort(key=lambda row: (row["path"], row["id"], row["stage_number"], row["reason"]))
-    stopped = Counter(
-        row["stage"] for row in verdicts if row["terminal"] and row["action"] != "keep"
-    )
-    steps, left = [("start", len(paths))], len(paths)
+        _refuse_repeated(frame["id"], path)
+        context = context or make_context(
+            None,
+            catalog.policy,
+            catalog.profile,
+            policy_folder=catalog.root / "policy",
+            ask_licenses=asked,
+        )
+        rows = pl.DataFrame(judge_frame(frame, context), schema=_VERDICTS)
+        judged.append(rows.join(frame.select("id", "path"), on="id", maintain_order="left"))
+    if not judged:
+        raise UpstreamUnavailable(
+            f"{path} holds no text to inspect{_skipped(skips)}: give a folder or an archive with "
+            "text files, or a table with rows"
+        )
+    verdicts = pl.concat(judged)
+    ends = verdicts.filter("terminal")
+    _refuse_repeated(ends["id"], path)
+    stopped = Counter(ends.filter(pl.col("action") != "keep")["stage"])
+    steps, left = [("start", ends.height)], ends.height
     for stage in Stage:
         if stopped[stage.value]:
             left -= stopped[stage.value]
             steps.append((f"{STAGE_NUMBER[stage]} {stage.value}", left))
     return Inspection(
-        num_documents=len(paths),
+        num_documents=ends.height,
         num_kept=left,
         asked_licenses=asked,
-        verdicts=listed,
+        skipped={str(reason): count for reason, count in sorted(skips.counts.items())},
+        verdicts=verdicts.select("path", *_VERDICTS).sort("path", "id", "stage_number", "reason"),
         steps=steps,
     )
 
 
-def _parquet_columns(path: Path) -> set[str]:
-    import pyarrow.parquet as pq
-
-    return set(pq.read_schema(path).names)
-
-
-def _parquet_documents(path: Path) -> Iterator[pl.DataFrame]:
-    """Streams the rows of a Parquet file as document rows; absent columns get neutral values."""
-    import pyarrow.parquet as pq
-
-    from tritter_assets.filters.contract import DOCUMENT_COLUMNS
-
-    names = _parquet_columns(path)
-    missing = {"id", "path", "content"} - names
-    if missing:
+def _refuse_repeated(ids: pl.Series, path: Path) -> None:
+    repeated = ids.filter(ids.is_duplicated())
+    if len(repeated):
         raise ContractViolation(
-            f"{path} lacks the columns {sorted(missing)}: id, path and content are needed"
+            f"{path}: {ids.n_unique()} ids for {len(ids)} documents, {repeated.min()!r} more than "
+            "once; give each its own"
         )
-    lists = {"author_emails", "derived_from"}
-    kept = [name for name in DOCUMENT_COLUMNS if name in names]
-    for batch in pq.ParquetFile(path).iter_batches(_PARQUET_BATCH_ROWS, columns=kept):
-        frame = pl.DataFrame(batch).with_columns(
-            pl.col("id").cast(pl.String),
-            pl.col("path").cast(pl.String).fill_null(""),
-            pl.col("content").cast(pl.String).fill_null(""),
-        )
-        languages = [guess_language(name) for name in frame["path"]]
-        neutral: dict[str, pl.Series | pl.Expr] = {
-            "language": pl.Series(languages, dtype=pl.String),
-            "modality": pl.Series(
-                [str(modality_of_file(language, Modality.CODE)) for language in languages]
-            ),
-            "content_sha256": pl.Series([content_sha256(text) for text in frame["content"]]),
-            "source": pl.lit(SOURCE),
-            "repo": pl.lit(path.stem),
-            "revision": pl.lit(SOURCE),
-            "generator": pl.lit(HUMAN),
-            "license_confidence": pl.lit(0.0, dtype=pl.Float32),
-            "license_wrapper": pl.lit("NONE"),
-            "license_method": pl.lit("none"),
-            "license_concluded": pl.lit("NOASSERTION"),
-            "access_terms": pl.lit("none"),
-        }
-        empty = pl.lit(None, dtype=pl.String)
-        yield frame.with_columns(
-            **{
-                name: neutral.get(
-                    name, pl.lit(None, pl.List(pl.String)) if name in lists else empty
-                )
-                for name in DOCUMENT_COLUMNS
-                if name not in names
-            }
-        )
+
+
+def _skipped(skips: SkipLog) -> str:
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(skips.counts.items()))
+    return f" ({counts} left out)" if counts else ""
 
 
 def _files(path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
@@ -249,11 +224,11 @@ def _files(path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
         for file in sorted(path.rglob("*")):
             relative = file.relative_to(path)
             if _SKIPPED_FOLDERS.isdisjoint(relative.parts) and _is_plain(file):
-                yield relative.as_posix(), file.read_bytes()
+                yield relative.as_posix(), _content(file, limits)
         return
     file_format = _FORMATS.get(path.suffix.lower()) or archive_format(path.name)
     if file_format is None:
-        yield path.name, path.read_bytes()
+        yield path.name, _content(path, limits)
         return
     names = [m.path.removeprefix("./") for m in _members(path, file_format, limits)]
     tops = {name.partition("/")[0] for name in names}
@@ -261,6 +236,17 @@ def _files(path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
     for member in _members(path, file_format, limits):
         name = member.path.removeprefix("./")
         yield (name.partition("/")[2] if shared else name), member.content
+
+
+def _content(file: Path, limits: Limits) -> bytes:
+    """Reads a file; of one that is too large only so much as shows it."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(limits.document_bytes + 1)
+    except OSError as error:
+        raise UpstreamUnavailable(
+            f"{file} cannot be read ({error.strerror}): allow it, or move it out of the way"
+        ) from None
 
 
 def _members(path: Path, file_format: str, limits: Limits) -> Iterator[Member]:

@@ -1,15 +1,34 @@
-"""Documents for `tritter inspect`: any folder of files, or a Parquet or JSON Lines file."""
+"""Rows of a Parquet or JSON Lines file as documents, for `tritter inspect`."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from tritter_assets.errors import UpstreamUnavailable
+from tritter_assets.errors import ContractViolation, UpstreamUnavailable
 from tritter_assets.filters.contract import DOCUMENT_COLUMNS
-from tritter_assets.record import HUMAN, NOASSERTION, LicenseMethod, Modality, content_sha256
+from tritter_assets.filters.pieces import cut
+from tritter_assets.record import (
+    DOCUMENT_SCHEMA,
+    HUMAN,
+    NOASSERTION,
+    LicenseMethod,
+    Modality,
+    content_sha256,
+)
+from tritter_assets.sources.language import guess_language, modality_of_file
+
+NEEDED_COLUMNS = ("id", "path", "content")
+TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_BATCH_ROWS = 256
+"""Rows read at once; `cut` then gathers them into pieces of bounded size."""
 
 _DEFAULTS: dict[str, object] = {
     "source": "inspect",
@@ -25,39 +44,56 @@ _DEFAULTS: dict[str, object] = {
     "generator": HUMAN,
     "owner": None,
 }
-_MAX_FILE_BYTES = 128 << 20
 
 
-def read_documents(path: Path) -> pl.DataFrame:
-    """Reads documents in the columns that `judge_frame` needs, sorted by id.
+def is_table(path: Path) -> bool:
+    """Whether a file is read row by row instead of as one text."""
+    return path.is_file() and path.name.lower().endswith(TABLE_SUFFIXES)
 
-    A folder gives one document per file, undecodable bytes as U+FFFD. A Parquet or JSON Lines file
-    needs `content`; `id`, `path`, `language` and licence columns are taken where they are.
+
+def table_columns(path: Path) -> set[str]:
+    """Returns the columns of a Parquet file, or the keys of a JSON Lines file's first row.
 
     Raises:
-        UpstreamUnavailable: there is nothing to read, or no column `content`.
+        UpstreamUnavailable: the file cannot be read.
+        ContractViolation: the first line is no JSON object.
     """
-    if path.is_dir():
-        frame = _folder(path)
-    elif path.suffix == ".parquet":
-        frame = pl.read_parquet(path)
-    elif path.suffix in {".jsonl", ".ndjson"}:
-        frame = pl.read_ndjson(path)
-    elif path.is_file():
-        frame = pl.DataFrame({"path": [path.name], "content": [_text(path)]})
-    else:
-        raise UpstreamUnavailable(f"{path}: no such folder or file")
-    if "content" not in frame.columns:
-        raise UpstreamUnavailable(
-            f"{path}: has columns {frame.columns}, and none is called 'content'"
-        )
-    return complete_documents(frame)
+    if path.suffix.lower() == ".parquet":
+        return set(_parquet(path).schema_arrow.names)
+    _, first = next(_json_rows(path), (0, {}))
+    return set(first)
+
+
+def table_documents(path: Path, *, source: str) -> Iterator[pl.DataFrame]:
+    """Streams the rows of a Parquet or JSON Lines file in pieces of bounded size.
+
+    `id`, `path` and `content` are needed; any other column of a document is used where it is there
+    and has a neutral value where it is not.
+
+    Args:
+        path: One of `TABLE_SUFFIXES`.
+        source: What the documents' column `source` says where the file has none.
+
+    Raises:
+        ContractViolation: a column is missing or of another type, or a line is no JSON object.
+        UpstreamUnavailable: the file cannot be read.
+    """
+    frames = _parquet_frames(path) if path.suffix.lower() == ".parquet" else _json_frames(path)
+    told = {"source": source, "repo": path.name.partition(".")[0], "revision": source,
+            "license_wrapper": "NONE"}  # fmt: skip
+    for piece in cut(frames):
+        languages = [guess_language(name) for name in piece["path"]]
+        known: dict[str, pl.Expr | pl.Series] = {
+            **{name: pl.lit(value) for name, value in told.items()},
+            "language": pl.Series(languages, dtype=pl.String),
+            "modality": pl.Series([str(modality_of_file(x, Modality.CODE)) for x in languages]),
+        }
+        absent = {name: value for name, value in known.items() if name not in piece.columns}
+        yield complete_documents(piece.with_columns(**absent))
 
 
 def complete_documents(frame: pl.DataFrame) -> pl.DataFrame:
     """Adds what is missing of `contract.DOCUMENT_COLUMNS`; licences default to NOASSERTION."""
-    from tritter_assets.sources.language import guess_language
-
     frame = frame.with_columns(pl.col("content").cast(pl.String).fill_null(""))
     if "path" not in frame.columns:
         frame = frame.with_columns(path=pl.lit(""))
@@ -86,23 +122,115 @@ def complete_documents(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(**absent).select(DOCUMENT_COLUMNS).sort("id")
 
 
-def _folder(path: Path) -> pl.DataFrame:
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and not file.is_symlink()
-        and not any(part.startswith(".git") for part in file.relative_to(path).parts)
-        and file.stat().st_size <= _MAX_FILE_BYTES
-    )
-    return pl.DataFrame(
-        {
-            "path": [file.relative_to(path).as_posix() for file in files],
-            "content": [_text(file) for file in files],
-        },
-        schema={"path": pl.String, "content": pl.String},
-    )
+def _parquet(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UpstreamUnavailable(
+            f"{path} cannot be read as Parquet ({_first_line(error)}): give another file, or write "
+            "this one anew"
+        ) from None
 
 
-def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "replace")
+def _parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
+    import pyarrow as pa
+
+    file = _parquet(path)
+    names = list(file.schema_arrow.names)
+    _need(str(path), names)
+    kept = [name for name in DOCUMENT_COLUMNS if name in names]
+    try:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=kept):
+            yield _typed(pl.DataFrame(batch), str(path))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UpstreamUnavailable(
+            f"{path} breaks off ({_first_line(error)}): give a whole file"
+        ) from None
+
+
+def _json_frames(path: Path) -> Iterator[pl.DataFrame]:
+    schema = pl.Schema(DOCUMENT_SCHEMA)
+    lines = _json_rows(path)
+    while rows := list(islice(lines, _BATCH_ROWS)):
+        names = {name for _, row in rows for name in row}
+        kept = [name for name in DOCUMENT_COLUMNS if name in names]
+        where = f"{path}, lines {rows[0][0]} to {rows[-1][0]}"
+        try:
+            frame = pl.DataFrame(
+                [{name: row.get(name) for name in kept} for _, row in rows],
+                schema={name: schema[name] for name in kept},
+            )
+        except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+            raise ContractViolation(f"{where}: {_first_line(error)}") from None
+        yield _typed(frame, where)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yields the number of each line that is not blank, and its object."""
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, _json_row(line, f"{path}, line {number}")
+    except (OSError, EOFError) as error:
+        raise UpstreamUnavailable(
+            f"{path} cannot be read after line {number} ({_first_line(error)}): give a whole file"
+        ) from None
+
+
+def _json_row(line: bytes, where: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise ContractViolation(
+            f"{where}: no JSON ({_first_line(error)}); each line is one object with "
+            f"{', '.join(NEEDED_COLUMNS)}"
+        ) from None
+    if not isinstance(row, dict):
+        raise ContractViolation(
+            f"{where}: a {type(row).__name__}; each line is one object with "
+            f"{', '.join(NEEDED_COLUMNS)}"
+        )
+    _need(where, list(row))
+    for name in NEEDED_COLUMNS:
+        if not isinstance(row[name], str | None) and (name != "id" or type(row[name]) is not int):
+            raise ContractViolation(
+                f"{where}: {name!r} is a {type(row[name]).__name__}; text is wanted"
+            )
+        if isinstance(row[name], str):
+            # Half a surrogate pair, which JSON can write, is no text.
+            row[name] = row[name].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    row["id"] = None if row["id"] is None else str(row["id"])
+    return row
+
+
+def _need(where: str, names: list[str]) -> None:
+    missing = [name for name in NEEDED_COLUMNS if name not in names]
+    if missing:
+        raise ContractViolation(
+            f"{where} lacks {', '.join(missing)} and has {', '.join(sorted(names)) or 'nothing'}: "
+            f"{', '.join(NEEDED_COLUMNS)} are needed; rename or add them"
+        )
+
+
+def _typed(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Gives the needed columns their type; a row without an id cannot be told from others."""
+    content = frame.schema["content"]
+    if content not in {pl.String, pl.Categorical, pl.Null}:
+        raise ContractViolation(f"{where}: 'content' is of type {content}; text is wanted")
+    frame = frame.with_columns(
+        pl.col("id").cast(pl.String),
+        pl.col("path").cast(pl.String).fill_null(""),
+        pl.col("content").cast(pl.String).fill_null(""),
+    )
+    if frame["id"].null_count():
+        raise ContractViolation(f"{where}: a row has no id; give each row its own")
+    return frame
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

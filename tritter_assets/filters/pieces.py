@@ -63,7 +63,7 @@ class JudgedPiece:
     seconds_by_stage: dict[str, float] = field(default_factory=dict)
 
 
-def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
+def cut(batches: Iterable[pa.RecordBatch | pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Joins and cuts batches into pieces of about `PIECE_BYTES`, in their order."""
     waiting: list[pl.DataFrame] = []
     num_bytes, num_rows = 0, 0

@@ -14,10 +14,9 @@ from tritter_assets.contracts.policy import load_policy
 from tritter_assets.contracts.source import FileOrigin, LicenceFacts, SourceContract
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.filters import apply, funnel, judge, pieces, run_stages
-from tritter_assets.filters.inspect import read_documents
 from tritter_assets.lake import Lake
 from tritter_assets.record import DOCUMENT_SCHEMA, Modality, content_sha256
-from tritter_assets.verdict import VERDICT_SCHEMA, Action, Span
+from tritter_assets.verdict import Span
 from tritter_assets_tests.filters.documents import (
     GOOD,
     POLICY,
@@ -226,14 +225,3 @@ def test_redaction_keeps_what_no_span_covers(content, places):
     covered = {i for span in spans for i in range(span.start, span.end)}
     kept = "".join(c for i, c in enumerate(content) if i not in covered)
     assert apply.redact(content, merged).replace("#", "") == kept.replace("#", "")
-
-
-def test_a_folder_can_be_inspected(tmp_path):
-    (tmp_path / "a.py").write_text(GOOD)
-    (tmp_path / "b.bin").write_bytes(b"\xff\xfe\x00bad")
-    frame = read_documents(tmp_path)
-    context = context_of({"decontamination": {"enabled": False}})
-    rows = judge.judge_frame(frame, context)
-    assert sorted(r["reason"] for r in rows if r["terminal"]) == ["binary_content", "passed"]
-    assert all(set(row) <= set(VERDICT_SCHEMA.names) for row in rows)
-    assert {row["action"] for row in rows} <= {action.value for action in Action}
