@@ -77,15 +77,49 @@ def _audit_diff(arguments: argparse.Namespace, settings: Settings) -> int:
         key, equals, value = item.partition("=")
         if not equals or key not in ("use_profile", "policy") or not value:
             raise ContractViolation(f"--diff {item!r}: write use_profile=NAME or policy=FOLDER")
+        if key in options:
+            raise ContractViolation(f"--diff {item!r}: {key} is {options[key]!r} already; give one")
         options[key] = value
-    policy = load_policy(Path(options["policy"])) if "policy" in options else None
+    policy = load_policy(_policy_folder(options["policy"])) if "policy" in options else None
     found = audit_diff(
         settings.lake(), settings.catalog(), use_profile=options.get("use_profile"), policy=policy
     )
+    problems = [str(problem) for problem in policy.problems] if policy else []
     if arguments.json:
-        return write_json(asdict(found))
-    print_table(found.changes)
+        return write_json(asdict(found) | {"problems": problems})
+    print_table([_told(row) for row in found.changes])
     print()
     print_table(found.totals, limit=None)
+    for title, rows in (
+        ("obligations that differ", found.obligations),
+        ("may change, only ingesting tells", found.uncertain),
+    ):
+        if rows:
+            print(f"\n{title}")
+            print_table(rows)
+    for problem in problems:
+        print(problem)
     print(f"from use profile {found.before!r} to {found.after!r}; nothing was rebuilt")
     return 0
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One change as a line to read: the licence it would be is shown where it is another."""
+    told = dict(row)
+    after = told.pop("license_after")
+    if after != row["license_concluded"]:
+        told["license_concluded"] = f"{row['license_concluded']} -> {after}"
+    return told
+
+
+def _policy_folder(text: str) -> Path:
+    folder = Path(text)
+    if not folder.is_dir():
+        raise ContractViolation(
+            f"--diff policy={text}: there is no such folder; copy data_contracts/policy, edit the "
+            "copy and give its path"
+        )
+    inside = folder / "policy"
+    if not (folder / "categories.yaml").exists() and (inside / "categories.yaml").exists():
+        raise ContractViolation(f"--diff policy={text}: the policy is in {inside}; give that")
+    return folder

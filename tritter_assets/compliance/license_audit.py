@@ -8,10 +8,12 @@
 
 Each source stands there with what is claimed of it and what was found, whether it has rows or not.
 
-The audit fails when any row of a mix, of a packed table or of what a checkpoint was trained on is
-not admitted by the active use profile today, has no stored row behind it, lacks provenance, comes
-from a source that the catalogue refuses or does not know, or is recorded in the mix under another
-licence than its row has. Raw and filtered tables only inform: refused rows belong in raw.
+The audit fails when any row of a mix, of a packed table, of what a checkpoint was trained on or of
+what an export was made from is not admitted by the active use profile today, has no stored row
+behind it, lacks provenance, comes from a source that the catalogue refuses or does not know, or is
+otherwise a problem of its stage (see `table_audit.py`); and when the policy itself has a problem,
+such as a decision that has expired. The tables before the mixes only inform: refused rows belong in
+raw.
 
 Cost: one group-by per table over its licence columns; content is never read.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,32 +30,22 @@ import polars as pl
 
 from tritter_assets.compliance import html
 from tritter_assets.compliance.claims import claims, claims_digest
-from tritter_assets.compliance.licensed_rows import (
-    audited_tables,
-    examples_of,
-    judged,
-    packed_references,
-    reference_groups,
-    seen_references,
-)
+from tritter_assets.compliance.licensed_rows import examples_of
 from tritter_assets.compliance.report import (
     ReportSummary,
     as_json,
     markdown_table,
     store_report,
 )
+from tritter_assets.compliance.table_audit import TRAINED, Auditor, audited_tables
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.lineage.checkpoints import checkpoints, packed_rows, seen_documents
-from tritter_assets.sources.drift import blocked_sources
 
-STAGE_VERSION = "2"
-"""2: claims and findings of every source."""
+STAGE_VERSION = "3"
+"""2: claims and findings of every source. 3: functions, synthetic rows and exports; the gate is run
+again over mixes."""
 
 ASSET = "compliance/license_audit"
-
-_GATED = ("mix", "packed", "checkpoint")
-"""Stages where a row that is not admitted fails the audit."""
 
 _COLUMNS = (
     "stage",
@@ -119,59 +111,39 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
         Counts at every stage, examples with evidence, and what cannot be shown.
     """
     frames: list[pl.DataFrame] = []
-    examples: list[Mapping[str, Any]] = []
-    problems: list[str] = []
+    raw: list[pl.DataFrame] = []
+    problems = [
+        f"policy {problem.file.name}:{problem.line}: {problem.field}: {problem.message}: "
+        f"{problem.fix}"
+        for problem in catalog.policy.problems
+    ]
     obligations: dict[str, int] = {}
     warnings: dict[str, int] = {}
-    raw: list[pl.DataFrame] = []
-    drifted = blocked_sources(lake, catalog)
-    for stage, table, groups in _stages(lake):
-        found = judged(groups, catalog.policy, catalog.profile.use_profile)
-        if "tokens" not in found.columns:
-            estimate = pl.col("bytes") / catalog.profile.bytes_per_token
-            found = found.with_columns(tokens=estimate.round().cast(pl.Int64))
-        frames.append(_counted(found, stage, table))
-        if stage == "raw":
+    auditor = Auditor(lake, catalog)
+    for table in audited_tables(lake):
+        audited = auditor.audit(table)
+        found = audited.found
+        frames.append(_counted(found, audited.stage, table))
+        if audited.stage == "raw":
             raw.append(found.select("table", "license_concluded", "action", "reason", "examples"))
-        if stage in _GATED:
-            problems.extend(_problems(found, stage, table, catalog, drifted))
-        if stage == "mix":
+        if audited.stage in TRAINED:
+            problems.extend(audited.problems)
+        if audited.stage == "mix":
             _add(obligations, found, "obligations")
             _add(warnings, found, "warnings")
     if not frames:
         problems.append(
             "the lake holds no documents, so nothing was verified: is it the right one?"
         )
-    if raw:
-        examples = list(examples_of(lake, pl.concat(raw)))
     return LicenseAudit(
         use_profile=catalog.profile.use_profile,
         policy_digest=catalog.policy.digest,
         rows=pl.concat(frames) if frames else _no_rows(),
         obligations=dict(sorted(obligations.items())),
-        examples=examples,
+        examples=list(examples_of(lake, pl.concat(raw))) if raw else [],
         problems=tuple(problems),
         warnings=dict(sorted(warnings.items())),
     )
-
-
-def _stages(lake: Lake) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    yield from audited_tables(lake)
-    for checkpoint in checkpoints(lake):
-        seen = seen_documents(lake, checkpoint.asset)
-        packed = packed_rows(lake, checkpoint) if seen is None else None
-        if seen is not None:
-            references = seen_references(seen)
-        elif packed is not None:
-            references = packed_references(packed)
-        else:
-            # Nothing says what it read: a reference that no table can answer fails closed.
-            references = pl.LazyFrame(
-                [{"id": "", "table": checkpoint.packed_table or "packed", "source": "(unknown)",
-                  "shard": "", "tokens": 0, "stated": None}],
-                schema_overrides={"stated": pl.String},
-            )  # fmt: skip
-        yield "checkpoint", checkpoint.asset, reference_groups(lake, references)
 
 
 def _no_rows() -> pl.DataFrame:
@@ -199,43 +171,6 @@ def _add(total: dict[str, int], found: pl.DataFrame, column: str) -> None:
         total[key] = total.get(key, 0) + rows
 
 
-def _problems(
-    found: pl.DataFrame, stage: str, table: str, catalog: Catalog, drifted: Mapping[str, str]
-) -> list[str]:
-    """One line for each source and kind of problem, with the number of rows and an example."""
-    refused = {name for name, source in catalog.sources.items() if source.refusal is not None}
-    counts: dict[tuple[str, str, str], tuple[int, str]] = {}
-
-    def add(row: Mapping[str, Any], rows: int, what: str, remedy: str) -> None:
-        key = (row["source"], what, remedy)
-        before, example = counts.get(key, (0, ""))
-        examples = [example] if example else list(row["examples"])
-        counts[key] = (before + rows, min(examples, default=""))
-
-    again = f"materialise {table!r} again"
-    for row in found.iter_rows(named=True):
-        if not row["found"]:
-            add(row, row["rows"], f"of {row['table']} have no stored row", again)
-            continue
-        licence = row["license_concluded"]
-        if row["action"] != "keep":
-            add(row, row["rows"], f"under {licence} are not admitted ({row['reason']})", again)
-        if row["differs"]:
-            add(row, row["rows"], f"were taken under another licence than {licence}", again)
-        if row["unproven"]:
-            add(row, row["unproven"], "lack repository, path or revision", "ingest them again")
-        if row["source"] in drifted:
-            add(row, row["rows"], "may be under other terms now", drifted[row["source"]])
-        if row["source"] in refused:
-            add(row, row["rows"], "come from a source that the catalogue refuses", again)
-        elif row["source"] not in catalog.sources:
-            add(row, row["rows"], "come from a source that is not in the catalogue", again)
-    return [
-        f"{stage} {table}: {rows} rows of {source} {what}, e.g. {example!r}: {remedy}"
-        for (source, what, remedy), (rows, example) in sorted(counts.items())
-    ]
-
-
 def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSummary:
     """Writes the audit as the artifact set `compliance/license_audit`.
 
@@ -245,10 +180,10 @@ def write_license_audit(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Re
     found = audit(lake, catalog)
     totals = found.totals().to_dicts()
     by_license = _license_shares(found)
-    gated = found.rows.filter(pl.col("stage").is_in(_GATED))
+    gated = found.rows.filter(pl.col("stage").is_in(TRAINED))
     headline = (
-        f"{int(gated['rows'].sum())} rows of mixes, packed tables and checkpoints re-verified "
-        f"under use profile {found.use_profile!r}: {len(found.problems)} problems"
+        f"{int(gated['rows'].sum())} rows of mixes, packed tables, checkpoints and exports "
+        f"re-verified under use profile {found.use_profile!r}: {len(found.problems)} problems"
     )
     document = {
         "use_profile": found.use_profile,

@@ -8,32 +8,48 @@ one origin table are what has to fit in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from tritter_assets.contracts.policy import Policy
 from tritter_assets.lake import Lake
 from tritter_assets.licensing.admit import FACTS, admit_frame
-from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
+from tritter_assets.lineage.inventory import DOCUMENT_STAGES
 
 AXES = ("source", *FACTS)
 
 EXAMPLES = 10
 """Example rows kept for each licence and action."""
 
+NO_MORE: Mapping[str, pl.Expr] = MappingProxyType({})
+"""No axes but `AXES`."""
+
 _PROVENANCE = ("repo", "path", "revision")
 
 
-def document_groups(lake: Lake, table: str) -> pl.DataFrame:
+def document_groups(
+    lake: Lake, table: str, shards: Sequence[str] = (), *, also: Mapping[str, pl.Expr] = NO_MORE
+) -> pl.DataFrame:
     """Groups a document table: `AXES`, table, rows, bytes, examples (ids), unproven.
 
     `unproven` counts rows without repository, path or revision.
+
+    Args:
+        lake: The stored tables.
+        table: The document table.
+        shards: Only these; all when empty.
+        also: Further axes: name -> expression over document columns.
     """
     unproven = pl.any_horizontal(pl.col(name).str.len_bytes() == 0 for name in _PROVENANCE)
+    rows = lake.scan(table)
+    if shards:
+        rows = rows.filter(pl.col("shard").is_in(list(shards)))
     groups = (
-        lake.scan(table)
-        .group_by(AXES)
+        rows.with_columns(**also)
+        .group_by(*AXES, *also)
         .agg(
             rows=pl.len().cast(pl.Int64),
             bytes=pl.col("content_bytes").sum(),
@@ -42,7 +58,7 @@ def document_groups(lake: Lake, table: str) -> pl.DataFrame:
         )
         .with_columns(table=pl.lit(table))
     )
-    return groups.collect(engine="streaming").sort(AXES)
+    return groups.collect(engine="streaming").sort(*AXES, *also)
 
 
 def mix_references(lake: Lake, table: str) -> pl.LazyFrame:
@@ -95,8 +111,15 @@ def seen_references(seen: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def reference_groups(lake: Lake, references: pl.LazyFrame) -> pl.DataFrame:
+def reference_groups(
+    lake: Lake, references: pl.LazyFrame, *, also: Mapping[str, pl.Expr] = NO_MORE
+) -> pl.DataFrame:
     """Groups references by the licence facts of the stored rows they point to.
+
+    Args:
+        lake: The stored tables.
+        references: Columns id, table, source, shard, tokens, stated.
+        also: Further axes: name -> expression over document columns.
 
     Returns:
         `AXES`, table, found, differs (the mix recorded another licence than the row has now),
@@ -105,12 +128,15 @@ def reference_groups(lake: Lake, references: pl.LazyFrame) -> pl.DataFrame:
     """
     tables = references.select(pl.col("table").unique().sort()).collect()["table"].to_list()
     frames = [
-        _join(lake, references.filter(pl.col("table") == table), table).collect(engine="streaming")
+        _join(lake, references.filter(pl.col("table") == table), table, also).collect(
+            engine="streaming"
+        )
         for table in tables
     ]
     if not frames:
-        return pl.DataFrame(schema=_GROUP_TYPES)
-    return pl.concat(frames).sort("table", *AXES, "found", "differs")
+        return pl.DataFrame(schema=_GROUP_TYPES | dict.fromkeys(also, pl.Null))
+    grouped = pl.concat(frames, how="vertical_relaxed")
+    return grouped.sort("table", *AXES, *also, "found", "differs")
 
 
 _GROUP_TYPES: dict[str, type[pl.DataType] | pl.DataType] = {
@@ -127,11 +153,14 @@ _GROUP_TYPES: dict[str, type[pl.DataType] | pl.DataType] = {
 }
 
 
-def _join(lake: Lake, references: pl.LazyFrame, table: str) -> pl.LazyFrame:
-    known = table.split("/", 1)[0] in DOCUMENT_STAGES and lake.exists(table)
-    if known:
-        facts = lake.scan(table).select(
-            "id", "source", *FACTS, *_PROVENANCE, "content_bytes", found=pl.lit(value=True)
+def _join(
+    lake: Lake, references: pl.LazyFrame, table: str, also: Mapping[str, pl.Expr]
+) -> pl.LazyFrame:
+    if _holds_documents(lake, table):
+        facts = (
+            lake.scan(table)
+            .with_columns(**also, found=pl.lit(value=True))
+            .select("id", "source", *FACTS, *_PROVENANCE, "content_bytes", *also, "found")
         )
     else:
         facts = pl.LazyFrame(
@@ -140,6 +169,7 @@ def _join(lake: Lake, references: pl.LazyFrame, table: str) -> pl.LazyFrame:
                 **{name: _GROUP_TYPES[name] for name in AXES},
                 **dict.fromkeys(_PROVENANCE, pl.String),
                 "content_bytes": pl.Int64,
+                **dict.fromkeys(also, pl.Null),
                 "found": pl.Boolean,
             }
         )
@@ -150,7 +180,7 @@ def _join(lake: Lake, references: pl.LazyFrame, table: str) -> pl.LazyFrame:
             found=pl.col("found").fill_null(value=False),
             differs=(pl.col("stated") != pl.col("license_concluded")).fill_null(value=False),
         )
-        .group_by(*AXES, "found", "differs")
+        .group_by(*AXES, *also, "found", "differs")
         .agg(
             rows=pl.len().cast(pl.Int64),
             bytes=pl.col("content_bytes").sum(),
@@ -197,43 +227,70 @@ def examples_of(lake: Lake, groups: pl.DataFrame) -> Iterator[dict[str, object]]
         .group_by("license_concluded", "action", maintain_order=True)
         .head(EXAMPLES)
     )
-    rows = []
-    for (table,), wanted in listed.group_by("table", maintain_order=True):
-        found = (
-            lake.scan(str(table))
-            .filter(pl.col("id").is_in(wanted["id"].implode()))
-            .select(
-                "id",
-                "source",
-                "repo",
-                "path",
-                "revision",
-                "url",
-                "license_declared",
-                "license_wrapper",
-                "access_terms",
-                "generator",
-                "license_method",
-                "license_confidence",
-                "license_evidence",
-            )
-            .collect()
-        )
-        rows.append(wanted.drop("table").join(found, on="id"))
-    if rows:
+    rows = _with_evidence(lake, listed)
+    if not rows.is_empty():
         order = ["license_concluded", "action", "id"]
-        yield from pl.concat(rows).sort(order).iter_rows(named=True)
+        yield from rows.drop_nulls("source").sort(order).iter_rows(named=True)
 
 
-def audited_tables(lake: Lake) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """Yields (stage, name, groups) for raw, filtered, mix and packed tables, in that order.
+def few_examples(lake: Lake, groups: pl.DataFrame, number: int = EXAMPLES) -> list[dict[str, Any]]:
+    """Returns some rows with their evidence, of as many licences as can be.
 
-    Document groups have no `tokens`; reference groups have them.
+    Args:
+        lake: The stored tables.
+        groups: Judged groups; those that are not admitted come first.
+        number: How many rows at most.
     """
-    for stage in ("raw", "filtered"):
-        for table in tables_under(lake, stage):
-            yield stage, table, document_groups(lake, table)
-    for table in tables_under(lake, "mix"):
-        yield "mix", table, reference_groups(lake, mix_references(lake, table))
-    for table in tables_under(lake, "packed"):
-        yield "packed", table, reference_groups(lake, packed_references(lake.scan(table)))
+    licence = ("license_concluded", "action", "reason")
+    listed = (
+        groups.select("table", *licence, pl.col("examples"))
+        .explode("examples")
+        .rename({"examples": "id"})
+        .drop_nulls("id")
+        .sort(*licence, "id")
+        .with_columns(turn=pl.int_range(pl.len()).over(licence))
+        .sort(pl.col("action") == "keep", "turn", *licence, "id")
+        .head(number)
+        .drop("turn")
+    )
+    order = {row: place for place, row in enumerate(listed["id"])}
+    rows = _with_evidence(lake, listed).to_dicts()
+    return sorted(rows, key=lambda row: order[row["id"]])
+
+
+_EVIDENCE = (
+    "id",
+    "source",
+    "repo",
+    "path",
+    "revision",
+    "url",
+    "license_declared",
+    "license_wrapper",
+    "access_terms",
+    "generator",
+    "license_method",
+    "license_confidence",
+    "license_evidence",
+)
+
+
+def _with_evidence(lake: Lake, wanted: pl.DataFrame) -> pl.DataFrame:
+    """Adds the stored facts of rows; those of a row that is not stored stay null."""
+    parts = [wanted.drop("table").clear()]
+    for (table,), rows in wanted.group_by("table", maintain_order=True):
+        listed = rows.drop("table")
+        if _holds_documents(lake, str(table)):
+            stored = (
+                lake.scan(str(table))
+                .filter(pl.col("id").is_in(rows["id"].implode()))
+                .select(_EVIDENCE)
+                .collect()
+            )
+            listed = listed.join(stored, on="id", how="left", maintain_order="left")
+        parts.append(listed)
+    return pl.concat(parts, how="diagonal_relaxed")
+
+
+def _holds_documents(lake: Lake, table: str) -> bool:
+    return table.split("/", 1)[0] in DOCUMENT_STAGES and lake.exists(table)

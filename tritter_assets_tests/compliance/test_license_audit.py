@@ -7,10 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tritter_assets.compliance.audit_diff import audit_diff
 from tritter_assets.compliance.license_audit import audit, write_license_audit
 from tritter_assets.contracts.source import Refusal
-from tritter_assets.errors import ContractViolation
+from tritter_assets.contracts.yaml_file import ContractProblem
 from tritter_assets.lake import ArtifactStore, Lake
 from tritter_assets.lineage.forget import request_removal
 from tritter_assets.mixes.build import MIX_SCHEMA
@@ -34,6 +33,8 @@ def test_counts_every_stage_and_passes(lake: Lake) -> None:
         ("raw", "keep"): 4,
         ("raw", "drop"): 1,
         ("filtered", "keep"): 4,
+        ("functions", "keep"): 1,
+        ("synthetic", "keep"): 1,
         ("mix", "keep"): 3,
         ("packed", "keep"): 3,
         ("checkpoint", "keep"): 3,
@@ -133,15 +134,9 @@ def test_report_set_is_the_same_bytes_in_another_lake(lake: Lake, tmp_path: Path
     assert len(document["rows"]) == audit(lake, catalog).rows.height
 
 
-def test_diff_shows_what_another_profile_would_take_away(lake: Lake) -> None:
-    weak = small.OTHER | {"license_method": "wrapper", "license_confidence": 0.6}
-    small.write(lake, "filtered/beta", [small.NEAR, small.EXACT, weak], DOCUMENT_SCHEMA, SHARD)
+def test_a_problem_of_the_policy_fails_the_audit(lake: Lake) -> None:
     catalog = small.full_catalog()
-    found = audit_diff(lake, catalog, use_profile="strict")
-    mix = next(row for row in found.totals if row["stage"] == "mix")
-    assert (mix["rows"], mix["rows_lost"], mix["tokens_lost"]) == (3, 1, 80)
-    change = next(row for row in found.changes if row["stage"] == "mix")
-    assert (change["license_concluded"], change["before"]) == ("Apache-2.0", "keep")
-    assert list(audit_diff(lake, catalog).changes) == []
-    with pytest.raises(ContractViolation, match="use one of"):
-        audit_diff(lake, catalog, use_profile="generous")
+    line = ContractProblem(Path("x/decisions.yaml"), 7, "decisions.0", "expired", "sign it again")
+    policy = dataclasses.replace(catalog.policy, problems=(line,))
+    problems = audit(lake, dataclasses.replace(catalog, policy=policy)).problems
+    assert problems == ("policy decisions.yaml:7: decisions.0: expired: sign it again",)
