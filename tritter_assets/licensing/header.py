@@ -97,6 +97,12 @@ _CLOSED_NAMES = ("GPL", "General Public", "Mozilla Public", "Affero", "Eclipse P
 _BELOW_CONFIDENCE = 0.8
 _COPYRIGHT_MARKS = ("copyr", "(c)", "\u00a9")
 _MARKS = re.compile(r"[ \t]*(?:\*/|-->|\"\"\"|'''|\\n|\*\)|[*#/|-]+)?[ \t]*$")
+_CLAUSE = re.compile(
+    r"\([cC]\)[ ](?![^\n]*(?:19|20)\d\d)(?:[^\n]{80,}|[^A-Z\n]|"
+    r"(?:You|The|If|Any|All|An|A(?=[ ][a-z])|In|To|This|That|For|No|Each|Not|It|When|Where|Neither|"
+    r"Every|Such|By|On|At|As|Re\w+|Sub\w+|Dis\w+)\b)"
+)
+"""A list's third item, "(c) You must retain ..."; a holder is a short name or stands by a year."""
 _HOLDER = re.compile(r"(?:19|20)\d\d|\bby\b|\(c\)|\u00a9|SPDX-File|^copyright:?\s+[A-Z\"']", re.I)
 
 
@@ -186,7 +192,9 @@ def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
     for match in _copyright_matches(text):
         line = _MARKS.sub("", " ".join(match["line"].split()))
         line = line.removeprefix("SPDX-FileCopyrightText:").strip()
-        if _HOLDER.search(match["line"]) and len(line) > 6 and not _is_placeholder(line):
+        if not _HOLDER.search(match["line"]) or _CLAUSE.match(line):
+            continue
+        if len(line) > 6 and not _is_placeholder(line):
             found[line] = None
         if len(found) == limit:
             break

@@ -15,6 +15,7 @@ from tritter_assets.lake import Lake
 PARTITION_COLUMNS: dict[str, tuple[str, ...]] = {
     "raw": ("shard",),
     "skipped": ("shard",),
+    "license_texts": ("shard",),
     "verdicts": ("shard",),
     "filtered": ("shard",),
     "signatures": ("shard",),

@@ -4,6 +4,7 @@
 |---|---|
 | raw | rows of removed documents; the shard keeps its fingerprint, so it is not fetched again |
 | skipped | lines about files of removed repositories and owners |
+| license_texts | the licence files of removed repositories and owners |
 | every table | data files of earlier versions, and those that a killed run left behind |
 | _artifacts | earlier reports and tokenizers, which quote and were made from removed documents |
 | cache of an index | the whole of it while it knows a removed document, else its free pages |
@@ -43,6 +44,7 @@ from tritter_assets.lineage.where import Location
 from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets.removal import RemovalKind
 from tritter_assets.sources.ledger import LEDGER_SCHEMA
+from tritter_assets.sources.license_texts import LICENSE_TEXT_SCHEMA
 
 _REMADE = ("compliance", "tokenizer")
 """Artifacts of which only the present set is kept."""
@@ -56,23 +58,25 @@ class PurgeReport:
     """What a purge took out."""
 
     rows: list[Location] = field(default_factory=list)
-    """Partitions of `raw` and `skipped` that were written again, with the rows taken out."""
+    """Partitions of what ingestion wrote that were written again, with the rows taken out."""
     num_files: int = 0
     num_bytes: int = 0
     caches: list[str] = field(default_factory=list)
 
 
 def purge_rows(lake: Lake, report: PurgeReport) -> None:
-    """Takes removed rows out of `raw` and `skipped`, a commit per partition that held one."""
+    """Takes removed rows out of what ingestion wrote, a commit per partition that held one."""
     request_removals(lake, [])
     stones = read_tombstones(lake)
     whole = stones.filter(pl.col("how") != "derived")
     is_removed = pl.col("id").is_in(whole["id"].implode())
     for table in tables_under(lake, "raw"):
         _rewrite(lake, table, is_removed, DOCUMENT_SCHEMA, report)
-    listed = is_removed | _of_removed_repositories(read_removals(lake))
+    of_removed = _of_removed_repositories(read_removals(lake))
     for table in tables_under(lake, "skipped"):
-        _rewrite(lake, table, listed, LEDGER_SCHEMA, report)
+        _rewrite(lake, table, is_removed | of_removed, LEDGER_SCHEMA, report)
+    for table in tables_under(lake, "license_texts"):
+        _rewrite(lake, table, of_removed, LICENSE_TEXT_SCHEMA, report)
 
 
 def purge_files(lake: Lake, catalog: Catalog, downloads: Path | None, report: PurgeReport) -> None:

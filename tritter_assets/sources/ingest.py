@@ -30,6 +30,7 @@ from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.record import DOCUMENT_SCHEMA, place_id
 from tritter_assets.sources.archive_tree import INDEX_VERSION
 from tritter_assets.sources.ledger import SkipLedger
+from tritter_assets.sources.license_texts import LicenseTexts
 from tritter_assets.sources.loader import (
     Limits,
     Loader,
@@ -156,7 +157,8 @@ def ingest_shard(
     context = LoaderContext(cache=cache, project_root=project_root, limits=limits or Limits())
     files = shard_files(used.plan(contract, context), number, contract.num_shards)
     pinned = used.pinned_digest(contract, context)
-    concluder = Concluder(policy, contract, used.evidence(contract, context))
+    evidence = used.evidence(contract, context)
+    concluder = Concluder(policy, contract, evidence)
     spill = cache / "spill" / f"{contract.id}-{shard}"
     shutil.rmtree(spill, ignore_errors=True)  # of a run that was killed
     pieces = PieceStore(
@@ -166,15 +168,18 @@ def ingest_shard(
     context = replace(context, pieces=pieces)
     sorter = DocumentSorter(spill, memory_limit_bytes, _TIE_BREAK)
     ledger = SkipLedger(contract.id, shard, spill)
+    texts = LicenseTexts(contract.id, shard, evidence, spill)
     context.skips.sink = ledger.add
     counts = _Counts()
     try:
         with _reused_memory():
             for frame in read_ahead(used.read(contract, files, context) if files else ()):
                 if frame.height:
+                    texts.add(frame)
                     concluded = concluder.conclude(_complete(frame, contract.id, shard))
                     sorter.add(_identified(concluded))
             ledger.write(lake, fingerprint)
+            texts.write(lake, fingerprint)
             state = lake.write(
                 f"raw/{contract.id}",
                 counts.watch(sorter),
@@ -185,6 +190,7 @@ def ingest_shard(
             )
     finally:
         ledger.close()
+        texts.close()
         sorter.close()
         shutil.rmtree(spill, ignore_errors=True)
     pieces.clear()

@@ -119,6 +119,19 @@ def test_copyright_lines() -> None:
     )
 
 
+def test_the_third_item_of_a_list_is_no_copyright_line() -> None:
+    text = (
+        "(a) You must give a copy\n(c) You must retain, in the Source form, all notices\n"
+        "  (c) redistribute in any form\n(C) A. Schiffler\n(c) Individual contributors.\n"
+        "(c) The Regents, 1994\n"
+    )
+    assert copyright_lines(text) == (
+        "(C) A. Schiffler",
+        "(c) Individual contributors.",
+        "(c) The Regents, 1994",
+    )
+
+
 def test_only_the_top_is_read() -> None:
     assert scan_header("#" * 5000 + "\n# SPDX-License-Identifier: MIT\n") is None
 

@@ -187,3 +187,11 @@ def test_code_version_follows_contract_and_policy() -> None:
     assert base != code_version(_contract(digest="other"), POLICY)
     changed: Any = SimpleNamespace(conclusion_digest="other")
     assert base != code_version(_contract(), changed)
+
+
+def test_licence_files_are_kept_as_they_are(tmp_path: Path, loader: Loader) -> None:
+    _, rows = _ingest(tmp_path, _contract(2), loader)
+    texts = Lake.at(tmp_path / "lake2").scan("license_texts/small").collect()
+    assert set(texts["repo"]) == set(rows["repo"])
+    assert "LICENSE" in texts["path"].to_list()
+    assert set(texts["shard"]) == {"000", "001"}
