@@ -11,6 +11,7 @@ import warnings
 
 import dagster as dg
 
+from tritter_assets.defs.audit_job import build_audit_job, build_audit_schedule
 from tritter_assets.defs.automation import build_automation_sensor
 from tritter_assets.defs.build import build_asset
 from tritter_assets.defs.graph import build_graph
@@ -47,7 +48,7 @@ def _build(settings: Settings) -> dg.Definitions:
         # Backfill policies are marked beta; ranges of shards in one run are what we need them for.
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [build_asset(stage, graph, base) for stage in graph.stages.values()]
-    jobs = [*build_jobs(base), build_observe_job(base)]
+    jobs = [*build_jobs(base), build_observe_job(base), build_audit_job(base, graph)]
     closed = [
         refused_asset(contract)
         for contract in base.catalog.sources.values()
@@ -57,7 +58,7 @@ def _build(settings: Settings) -> dg.Definitions:
         assets=[*assets, *(asset for asset, _ in closed)],
         asset_checks=[check for _, check in closed],
         jobs=jobs,
-        schedules=[*build_schedules(base), build_observe_schedule()],
+        schedules=[*build_schedules(base), build_observe_schedule(), build_audit_schedule()],
         sensors=[build_automation_sensor(), build_removal_sensor(base, graph, jobs)],
         resources={"lake": lake_resource(settings)},
         loggers={"console": progress_logger},

@@ -37,7 +37,12 @@ from tritter_assets.compliance.report import (
     markdown_table,
     store_report,
 )
-from tritter_assets.compliance.table_audit import TRAINED, Auditor, audited_tables
+from tritter_assets.compliance.table_audit import (
+    TRAINED,
+    Auditor,
+    audited_tables,
+    policy_problems,
+)
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import Lake, fingerprint_of
 
@@ -112,11 +117,7 @@ def audit(lake: Lake, catalog: Catalog) -> LicenseAudit:
     """
     frames: list[pl.DataFrame] = []
     raw: list[pl.DataFrame] = []
-    problems = [
-        f"policy {problem.file.name}:{problem.line}: {problem.field}: {problem.message}: "
-        f"{problem.fix}"
-        for problem in catalog.policy.problems
-    ]
+    problems = list(policy_problems(catalog.policy))
     obligations: dict[str, int] = {}
     warnings: dict[str, int] = {}
     auditor = Auditor(lake, catalog)

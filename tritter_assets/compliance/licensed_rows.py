@@ -233,13 +233,15 @@ def examples_of(lake: Lake, groups: pl.DataFrame) -> Iterator[dict[str, object]]
         yield from rows.drop_nulls("source").sort(order).iter_rows(named=True)
 
 
-def few_examples(lake: Lake, groups: pl.DataFrame, number: int = EXAMPLES) -> list[dict[str, Any]]:
-    """Returns some rows with their evidence, of as many licences as can be.
+def few_examples(
+    lake: Lake, groups: pl.DataFrame, *, shards: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Returns up to `EXAMPLES` rows with their evidence, of as many licences as can be.
 
     Args:
         lake: The stored tables.
         groups: Judged groups; those that are not admitted come first.
-        number: How many rows at most.
+        shards: Where to look for the rows; everywhere when empty.
     """
     licence = ("license_concluded", "action", "reason")
     listed = (
@@ -250,11 +252,11 @@ def few_examples(lake: Lake, groups: pl.DataFrame, number: int = EXAMPLES) -> li
         .sort(*licence, "id")
         .with_columns(turn=pl.int_range(pl.len()).over(licence))
         .sort(pl.col("action") == "keep", "turn", *licence, "id")
-        .head(number)
+        .head(EXAMPLES)
         .drop("turn")
     )
     order = {row: place for place, row in enumerate(listed["id"])}
-    rows = _with_evidence(lake, listed).to_dicts()
+    rows = _with_evidence(lake, listed, shards).to_dicts()
     return sorted(rows, key=lambda row: order[row["id"]])
 
 
@@ -275,15 +277,16 @@ _EVIDENCE = (
 )
 
 
-def _with_evidence(lake: Lake, wanted: pl.DataFrame) -> pl.DataFrame:
+def _with_evidence(lake: Lake, wanted: pl.DataFrame, shards: Sequence[str] = ()) -> pl.DataFrame:
     """Adds the stored facts of rows; those of a row that is not stored stay null."""
     parts = [wanted.drop("table").clear()]
     for (table,), rows in wanted.group_by("table", maintain_order=True):
         listed = rows.drop("table")
         if _holds_documents(lake, str(table)):
+            within = pl.col("shard").is_in(list(shards)) if shards else pl.lit(value=True)
             stored = (
                 lake.scan(str(table))
-                .filter(pl.col("id").is_in(rows["id"].implode()))
+                .filter(within, pl.col("id").is_in(rows["id"].implode()))
                 .select(_EVIDENCE)
                 .collect()
             )

@@ -33,6 +33,7 @@ from tritter_assets.compliance.licensed_rows import (
     seen_references,
 )
 from tritter_assets.contracts.catalog import Catalog
+from tritter_assets.contracts.policy import Policy
 from tritter_assets.contracts.profile import Profile
 from tritter_assets.errors import TritterError
 from tritter_assets.lake import ArtifactStore, Lake
@@ -186,9 +187,16 @@ class Auditor:
         ]
 
 
-def examples(lake: Lake, found: TableAudit) -> list[dict[str, Any]]:
+def examples(lake: Lake, found: TableAudit, *, shards: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Returns up to ten rows with their evidence: those that are not admitted come first."""
-    return few_examples(lake, found.found)
+    return few_examples(lake, found.found, shards=shards)
+
+
+def policy_problems(policy: Policy) -> Iterator[str]:
+    """Yields what is wrong with the policy itself, such as a decision that has expired."""
+    for problem in policy.problems:
+        place = f"{problem.file.name}:{problem.line}: {problem.field}"
+        yield f"policy {place}: {problem.message}: {problem.fix}"
 
 
 def audited_tables(lake: Lake) -> Iterator[str]:

@@ -19,7 +19,7 @@ from tritter_assets.defs.metadata import (
     table_schema,
 )
 from tritter_assets.defs.resources import LakeResource
-from tritter_assets.defs.stage import Platform, Stage, StageCheck, Step
+from tritter_assets.defs.stage import CheckOutcome, Platform, Stage, StageCheck, Step
 from tritter_assets.lake import PartitionState, fingerprint_of
 
 
@@ -217,12 +217,15 @@ def _check_result(
         if check.blocking and not outcome.warns_only
         else dg.AssetCheckSeverity.WARN,
         description=outcome.summary or None,
-        metadata={
-            key: _as_metadata(value)
-            for key, value in outcome.facts.items()
-            if value not in ([], {})
-        },
+        metadata=check_metadata(outcome),
     )
+
+
+def check_metadata(outcome: CheckOutcome) -> dict[str, Any]:
+    """Returns what a check found as Dagster metadata; what is empty is left out."""
+    return {
+        key: _as_metadata(value) for key, value in outcome.facts.items() if value not in ([], {})
+    }
 
 
 def _as_metadata(value: Any) -> Any:

@@ -19,16 +19,6 @@ from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck
 from tritter_assets.errors import TritterError
 from tritter_assets.verdict import Stage
 
-_GATE_COLUMNS = (
-    "id",
-    "license_concluded",
-    "license_wrapper",
-    "access_terms",
-    "generator",
-    "license_method",
-    "license_confidence",
-    "split",
-)
 _EXAMPLES = 10
 _SAMPLED_SEQUENCES = 6
 _FILTER_BANDS = ("license", "basic", "quality")
@@ -71,58 +61,6 @@ def table_contract_check(contract: TableContract, table: str, schema: pa.Schema)
         name="table_contract",
         description=f"Columns and quality rules of {contract.file.name}.",
         evaluate=evaluate,
-    )
-
-
-def license_gate_check(table: str) -> StageCheck:
-    """Every row's four licence axes are admitted by the active use profile."""
-
-    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
-        if table.startswith("mix/"):
-            return _mix_gate(platform, table)
-        from tritter_assets.licensing.admit import admit_frame
-
-        if not platform.lake.exists(table):
-            return CheckOutcome(passed=True, facts={"rows": 0})
-        rows = _rows(platform, table, shards).select(_GATE_COLUMNS).collect()
-        catalog = platform.catalog
-        judged = admit_frame(rows, catalog.policy, catalog.profile.use_profile)
-        refused = judged.filter(pl.col("action") != "keep")
-        return CheckOutcome(
-            passed=refused.is_empty(),
-            facts={
-                "rows": rows.height,
-                "use_profile": catalog.profile.use_profile,
-                "refused": refused.height,
-                "examples": refused.head(_EXAMPLES).select("id", "reason").to_dicts(),
-            },
-        )
-
-    return StageCheck(
-        name="license_gate",
-        description="No row without a concluded licence, generator and access terms that the "
-        "active use profile admits.",
-        evaluate=evaluate,
-    )
-
-
-def _mix_gate(platform: Platform, table: str) -> CheckOutcome:
-    """A mix is sound when the gate, run again now, still admits every row it holds."""
-    from tritter_assets.mixes.gate import admitted_rows
-
-    lake = platform.lake
-    rows = lake.scan(table).select("id", "table").collect()
-    admitted = admitted_rows(
-        lake, sorted(rows["table"].unique()), catalog=platform.catalog
-    ).rows.select("id", "table")
-    refused = rows.join(admitted, on=["id", "table"], how="anti")
-    return CheckOutcome(
-        passed=refused.is_empty(),
-        facts={
-            "rows": rows.height,
-            "refused": refused.height,
-            "examples": refused.head(_EXAMPLES).to_dicts(),
-        },
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake.artifacts import MANIFEST_SCHEMA
 
@@ -37,6 +38,7 @@ def export_stages(base: Platform, model: str) -> Iterable[Stage]:
         schema=MANIFEST_SCHEMA,
         kinds=frozenset({"huggingface"}),
         owner="team:training",
+        checks=(license_audit_check("export/safetensors"),),
     )
     yield Stage(
         key="export/gguf",
@@ -48,6 +50,7 @@ def export_stages(base: Platform, model: str) -> Iterable[Stage]:
         schema=MANIFEST_SCHEMA,
         kinds=frozenset({"gguf"}),
         owner="team:training",
+        checks=(license_audit_check("export/gguf"),),
     )
     yield Stage(
         key="export/model_card",

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from tritter_assets.contracts.source import SourceContract
+from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.checks import (
     every_document_judged_check,
-    license_gate_check,
     retention_check,
 )
 from tritter_assets.defs.cluster import run_together
@@ -131,7 +131,7 @@ def filtered_stage(contract: SourceContract, base: Platform) -> Stage:
         owner=contract.owner,
         tags=source_tags(contract),
         facts=source_facts(contract),
-        checks=(license_gate_check(f"filtered/{contract.id}"),),
+        checks=(license_audit_check(f"filtered/{contract.id}"),),
         plot=lambda platform: funnel_table(platform, contract.id),
         automated=_active(contract, base),
     )

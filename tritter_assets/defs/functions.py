@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tritter_assets.dedup.index import ShardInput
-from tritter_assets.defs.checks import license_gate_check
+from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.functions import extract, interop
 from tritter_assets.record import DOCUMENT_SCHEMA
@@ -32,7 +32,7 @@ def function_stages(base: Platform) -> Iterable[Stage]:
             inner_shards=_filtered_shards(tuple(c.id for c in sources)),
             schema=extract.FUNCTION_SCHEMA,
             kinds=frozenset({"delta", "treesitter"}),
-            checks=(license_gate_check(f"functions/{language}"),),
+            checks=(license_audit_check(f"functions/{language}"),),
         )
 
 
@@ -59,7 +59,7 @@ def interop_stages(base: Platform) -> Iterable[Stage]:
         inner_shards=_filtered_shards(sources),
         schema=extract.FUNCTION_SCHEMA,
         kinds=frozenset({"delta", "treesitter"}),
-        checks=(license_gate_check(interop.TABLE),),
+        checks=(license_audit_check(interop.TABLE),),
     )
 
 
@@ -89,7 +89,7 @@ def synthetic_stages(base: Platform, available: frozenset[str]) -> Iterable[Stag
             deps=deps,
             inner_shards=_filtered_shards(sources),
             schema=DOCUMENT_SCHEMA,
-            checks=(license_gate_check(f"synthetic/{generator.name}"),),
+            checks=(license_audit_check(f"synthetic/{generator.name}"),),
         )
 
 

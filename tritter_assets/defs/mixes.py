@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tritter_assets.dedup.index import INDEXES
-from tritter_assets.defs.checks import license_gate_check, mix_feasible_check
+from tritter_assets.defs.audit import license_audit_check
+from tritter_assets.defs.checks import mix_feasible_check
 from tritter_assets.defs.plots import mix_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake.removals import read_removals
@@ -32,7 +33,7 @@ def mix_stages(base: Platform, available: frozenset[str]) -> Iterable[Stage]:
             schema=build.MIX_SCHEMA,
             owner="team:training",
             tags={"phase": phase},
-            checks=(license_gate_check(f"mix/{phase}"), mix_feasible_check(phase)),
+            checks=(license_audit_check(f"mix/{phase}"), mix_feasible_check(phase)),
             plot=lambda platform, phase=phase: mix_plot(platform, phase),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.checks import packed_lineage_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake.artifacts import MANIFEST_SCHEMA
@@ -49,7 +50,7 @@ def packing_stages(base: Platform) -> Iterable[Stage]:
                 schema=pack.PACKED_SCHEMA,
                 owner="team:training",
                 tags={"phase": phase, "context_tokens": str(context_tokens)},
-                checks=(packed_lineage_check(key),),
+                checks=(license_audit_check(key), packed_lineage_check(key)),
             )
 
 

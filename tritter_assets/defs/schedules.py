@@ -1,4 +1,4 @@
-"""Jobs and schedules: a nightly pass over the active sources, and the licence audit."""
+"""Jobs and schedules: a nightly pass over the active sources, and the reports."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,6 +9,7 @@ from tritter_assets.defs.build import asset_key
 from tritter_assets.defs.stage import Group, Platform
 
 DOWNSTREAM_JOB = "build_downstream"
+REPORTS_JOB = "compliance_reports"
 DOWNSTREAM_GROUPS = tuple(
     group.value
     for group in Group
@@ -23,7 +24,7 @@ def source_job_name(source: str) -> str:
 
 
 def build_jobs(base: Platform) -> Iterable[Any]:
-    """One job per active source, and the audit over everything."""
+    """One job per active source, one for everything after them, and the reports."""
     for contract in base.catalog.active_sources():
         yield dg.define_asset_job(
             source_job_name(contract.id),
@@ -37,21 +38,21 @@ def build_jobs(base: Platform) -> Iterable[Any]:
         description="Everything after the sources; what is fresh is left as it is.",
     )
     yield dg.define_asset_job(
-        "audit",
+        REPORTS_JOB,
         selection=dg.AssetSelection.groups(Group.COMPLIANCE.value),
         description="All compliance reports, from the stored tables.",
     )
 
 
 def build_schedules(base: Platform) -> list[dg.ScheduleDefinition]:
-    """Nightly ingestion of every active shard, and a nightly audit; both start stopped."""
+    """Nightly ingestion of every active shard, and nightly reports; both start stopped."""
     active = base.catalog.active_sources()
     schedules = [_nightly(contract.id, contract.shards) for contract in active]
     schedules.append(
         dg.ScheduleDefinition(
-            name="nightly_audit",
-            job_name="audit",
-            cron_schedule="0 5 * * *",
+            name=f"nightly_{REPORTS_JOB}",
+            job_name=REPORTS_JOB,
+            cron_schedule="30 5 * * *",
             description="Writes every compliance report that is out of date.",
         )
     )

@@ -11,6 +11,7 @@ import dagster as dg
 
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.contracts.yaml_file import ContractProblem
+from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.build import asset_key
 from tritter_assets.defs.checks import quality_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
@@ -69,6 +70,7 @@ def raw_stage(contract: SourceContract, base: Platform) -> Stage:
         facts=source_facts(contract),
         checks=(
             quality_check(contract),
+            license_audit_check(f"raw/{contract.id}"),
             *((upstream_drift_check(contract),) if has_upstream(contract) else ()),
         ),
         plot=_crate_licences(contract) if contract.origin.kind == "crate" else None,

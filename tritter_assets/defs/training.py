@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.checks import loss_fell_check
 from tritter_assets.defs.plots import training_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
@@ -42,7 +43,7 @@ def training_stages(base: Platform) -> Iterable[Stage]:
             kinds=frozenset({"pytorch"}),
             owner="team:training",
             tags={"phase": phase},
-            checks=(loss_fell_check(phase),),
+            checks=(license_audit_check(f"model/{phase}"), loss_fell_check(phase)),
             plot=lambda platform, phase=phase: training_plot(platform, phase),
             pool="gpu",
         )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from tritter_assets.definitions import build_definitions
 from tritter_assets.defs.freshness import Status
 from tritter_assets.defs.plan import plan_assets
 from tritter_assets.lake import Lake
-from tritter_assets.settings import Settings
+from tritter_assets.settings import Settings, load_settings
 from tritter_assets_tests.corpus import (
     AUTHOR_EMAIL,
     AWS_KEY,
@@ -161,6 +164,77 @@ def test_a_token_leads_back_to_its_document(settings: Settings, lake: Lake) -> N
     text = json.dumps(found, default=str)
     for word in ("license", "verdict", "revision", "small_code", "model/phase1_base"):
         assert word in text, word
+
+
+def _audits(instance: dg.DagsterInstance, asset: str) -> list[dg.AssetCheckEvaluation]:
+    """Licence audits of an asset, the newest first; one for each run or shard."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset.split("/")), "license_audit"), limit=10
+    )
+    found = [record.event for record in records if record.event is not None]
+    return [
+        event.dagster_event.event_specific_data  # type: ignore[misc]
+        for event in found
+        if event.dagster_event is not None
+    ]
+
+
+AUDITED = (
+    "raw/small_code", "filtered/small_code", "functions/python", "mix/phase1_base",
+    "packed/phase1_base_64", "model/phase1_base", "export/safetensors", "export/gguf",
+)  # fmt: skip
+
+
+def test_every_stage_shows_its_licence_audit(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert settings.catalog().policy.problems == ()
+    for asset in AUDITED:
+        audit = _audits(instance, asset)[0]
+        assert audit.passed, (asset, audit.description)
+        facts = {key: value.value for key, value in audit.metadata.items()}
+        assert facts["rows"] > 0, asset
+        assert facts["tokens"] > 0, asset
+        shares = [line["token_share"] for line in facts["licences"]]  # type: ignore[union-attr, index]
+        assert sum(shares) == pytest.approx(1, abs=0.01), asset
+        examples: list[dict[str, object]] = facts["examples"]  # type: ignore[assignment]
+        assert 0 < len(examples) <= 10, asset
+        assert all(example["license_evidence"] for example in examples), asset
+
+
+def test_the_audit_job_finds_what_was_slipped_in(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """A refused row is written into the mix past the graph; mix and all made from it are shown."""
+    copy = tmp_path / "lake"
+    shutil.copytree(settings.lake_root, copy)
+    other = load_settings(settings.project_root, {"TRITTER_LAKE": str(copy)})
+    job = build_definitions(other).resolve_job_def("audit")
+    assert job.execute_in_process(instance=instance).success
+    assert all(_audits(instance, asset)[0].passed for asset in AUDITED)
+
+    lake = other.lake()
+    refused = lake.scan("raw/small_code").filter(path="tools/a.py").collect()
+    mix = lake.scan("mix/phase1_base").collect()
+    slipped = mix.head(1).with_columns(
+        id=pl.lit(refused["id"][0]), table=pl.lit("raw/small_code"), source=pl.lit("small_code"),
+        shard=pl.lit(refused["shard"][0]),
+    )  # fmt: skip
+    write_deltalake(copy / "mix" / "phase1_base", slipped.to_arrow(), mode="append")
+    # A document that training read is found to be copyleft after all.
+    read = lake.scan("packed/phase1_base_64").select(pl.col("segments").explode()).collect()
+    seen = read.unnest("segments").filter(table="filtered/small_code")["doc_id"][0]
+    table = DeltaTable(copy / "filtered" / "small_code")
+    table.update({"license_concluded": "'GPL-3.0-only'"}, predicate=f"id = '{seen}'")
+
+    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    failed = [asset for asset in AUDITED if not _audits(instance, asset)[0].passed]
+    assert failed == [asset for asset in AUDITED if asset.split("/")[0] not in ("raw", "functions")]
+    found = _audits(instance, "mix/phase1_base")[0]
+    assert "are not admitted (license_not_admitted)" in str(found.description)
+    assert found.metadata["not_admitted"].value == 2
+    examples: list[dict[str, object]] = found.metadata["examples"].value  # type: ignore[assignment]
+    assert {example["id"] for example in examples[:2]} == {refused["id"][0], seen}
 
 
 def test_the_notebook_runs_over_the_lake(
