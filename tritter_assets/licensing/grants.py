@@ -174,7 +174,12 @@ def read_grants(block: str) -> Grants:
             left_out += len(paragraph)
     joined = " ".join(kept)
     whole = "whole" in kinds or "part" not in kinds
-    return Grants(joined, whole, whole_text and _TAKEN.search(joined) is not None)
+    return Grants(joined, whole, whole_text and _is_taken(joined))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_taken(words: str) -> bool:
+    return _TAKEN.search(words) is not None
 
 
 @functools.lru_cache(maxsize=_PARAGRAPHS_KEPT)

@@ -34,16 +34,15 @@ HEADER_CHARACTERS = 4096
 _BLOCKS_KEPT = 2048
 """Headers remembered: files of one repository stand together and repeat theirs. Under 10 MB."""
 
-TRIGGER_PATTERN = (
-    r"(?i:icense|icence|opyright|spdx-|public domain|ermission|edistribution|gpl|copyleft)"
-    r"|MPL|EPL|EUPL|CDDL|CC.BY"
-)
-"""A text without any of these in its first 4 KiB has no header notice (RE2 and re syntax)."""
 # fmt: off
-_TRIGGERS = ("icense", "opyright", "icence", "SPDX-", "ICENSE", "OPYRIGHT", "ublic domain",
-             "ublic Domain", "ermission", "edistribution", "EDISTRIBUTION", "GPL", "gpl",
-             "opyleft", "MPL", "EPL", "EUPL", "CDDL", "CC BY", "CC-BY")
+_TRIGGERS = ("icense", "opyright", "icence", "SPDX-", "spdx-", "Spdx-", "ICENSE", "ICENCE",
+             "OPYRIGHT", "ublic domain", "ublic Domain", "UBLIC DOMAIN", "ermission", "ERMISSION",
+             "edistribution", "EDISTRIBUTION", "GPL", "gpl", "opyleft", "OPYLEFT", "MPL", "EPL",
+             "EUPL", "CDDL", "CC BY", "CC-BY")
 # fmt: on
+"""A text without any of these in its first 4 KiB has no header notice. Plain words: to look for
+them whatever their case took seven times as long."""
+_TRIGGER_PATTERN = "|".join(map(re.escape, _TRIGGERS))
 
 _TAG = re.compile(
     r"^[^\w\n]{0,24}(?:(?:rem|dnl)\s+)?SPDX-License-Identifier:[ \t]*(?P<tag>[^\n]{1,200})",
@@ -179,7 +178,7 @@ def _scan(top: str) -> HeaderFinding | None:
 def scan_headers(contents: pl.Series) -> list[HeaderFinding | None]:
     """Reads the headers of many files, as `scan_header` does; most never become a Python text."""
     tops = contents.str.slice(0, HEADER_CHARACTERS)
-    spoken = tops.str.contains(TRIGGER_PATTERN)
+    spoken = tops.str.contains(_TRIGGER_PATTERN)
     found: list[HeaderFinding | None] = [None] * len(contents)
     for row, top in zip(spoken.arg_true(), tops.filter(spoken), strict=True):
         found[row] = _scan(top)
@@ -189,7 +188,7 @@ def scan_headers(contents: pl.Series) -> list[HeaderFinding | None]:
 def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
     """Returns the copyright lines of a text, comment signs taken off, each once, in order."""
     found: dict[str, None] = {}
-    for match in _copyright_matches(text):
+    for match in _line_matches(_COPYRIGHT, _COPYRIGHT_MARKS, text):
         line = _MARKS.sub("", " ".join(match["line"].split()))
         line = line.removeprefix("SPDX-FileCopyrightText:").strip()
         if not _HOLDER.search(match["line"]) or _CLAUSE.match(line):
@@ -201,21 +200,23 @@ def copyright_lines(text: str, limit: int = 20) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _copyright_matches(text: str) -> Iterator[re.Match[str]]:
-    """Matches of `_COPYRIGHT`, which can only stand in lines that hold one of its marks."""
+def _line_matches(
+    pattern: re.Pattern[str], marks: tuple[str, ...], text: str
+) -> Iterator[re.Match[str]]:
+    """Matches of a pattern of whole lines, which can only stand where one of its marks does."""
     low = text.lower()
     if len(low) != len(text):  # places in the one are not those in the other
-        yield from _COPYRIGHT.finditer(text)
+        yield from pattern.finditer(text)
         return
     starts: set[int] = set()
-    for mark in _COPYRIGHT_MARKS:
+    for mark in marks:
         at = low.find(mark)
         while at >= 0:
             starts.add(low.rfind("\n", 0, at) + 1)
             end = low.find("\n", at)
             at = low.find(mark, end) if end >= 0 else -1
     for start in sorted(starts):
-        match = _COPYRIGHT.match(text, start)
+        match = pattern.match(text, start)
         if match:
             yield match
 
@@ -270,13 +271,19 @@ _SILENT = _Reading()
 
 @functools.lru_cache(maxsize=_BLOCKS_KEPT)
 def _read_block(block: str, dunder: str) -> _Reading:
-    label = _LABEL.search(block)
-    names = dunder or (label["name"] if label else "")
+    names = dunder or _label_of(block)
     grants = read_grants(block)
     reading = _read_words(grants.words, " ".join(license_words(names)), grants.taken)
     if grants.whole or dunder or reading.expression is None:
         return reading
     return replace(reading, scope="part")
+
+
+def _label_of(block: str) -> str:
+    """Returns the name after "License:"."""
+    for match in _line_matches(_LABEL, ("licen",), block):
+        return match["name"]
+    return ""
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -311,7 +318,7 @@ def _read_below(rest: str) -> str | None:
 
 
 def _names_closed(text: str) -> bool:
-    return any(name in text for name in _CLOSED_NAMES)
+    return any(map(text.__contains__, _CLOSED_NAMES))
 
 
 def _with_closed(found: _Reading, closed: str) -> _Reading:
