@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from tritter_assets.contracts.policy_model import Policy
+from tritter_assets.contracts.policy_model import Policy, scancode_category
 from tritter_assets.licensing.dep5 import Dep5Paragraph, is_dep5, paragraph_of, parse_dep5
 from tritter_assets.licensing.detect import identify_text
 from tritter_assets.licensing.expression import (
@@ -34,6 +34,7 @@ _FAMILY = re.compile(
 _NOT_OF_THE_WHOLE = re.compile(r"notice|third|bundled|vendor|depend|authors|credits", re.I)
 _PAGE = re.compile(r"[a-z_-]+\.(?:rst|md|html?)")
 """`license.rst` below the root is a page of the manual that talks of licences."""
+_PARTS_UNTOLD_CONFIDENCE = 0.6
 _TEXTS_FOLDER = re.compile(r"licen[cs]es?", re.I)
 _POINTER = re.compile(r"\beither\b|\bat your (?:option|choice)\b|\bdual ?licens")
 _SAYS = re.compile(
@@ -166,9 +167,9 @@ def _join_files(files: list[_File]) -> tuple[str | None, float]:
     """Joins the licence files of one folder into one expression.
 
     A file named LICENSE or COPYING speaks for the folder, together with files named after a licence
-    (LICENSE-MIT, COPYING.LESSER); others (LICENSE_STIX) cover parts. Two or more licences mean AND,
-    unless a pointer file says "either", or they are Rust's LICENSE-MIT and LICENSE-APACHE, which by
-    that ecosystem's custom mean OR.
+    (LICENSE-MIT, COPYING.LESSER); others (LICENSE_STIX) cover parts and are left out unless they
+    hold copyleft. Two or more licences mean AND, unless a pointer file says "either", or they are
+    Rust's LICENSE-MIT and LICENSE-APACHE, which by that ecosystem's custom mean OR.
     """
     pointers = [f for f in files if f.method == "none" and _is_pointer(f.text)]
     texts = [f for f in files if f not in pointers and not (f.method == "none" and _is_silent(f))]
@@ -181,6 +182,11 @@ def _join_files(files: list[_File]) -> tuple[str | None, float]:
     if unread:
         return NOASSERTION, 0.0
     confidence = min(f.confidence for f in speaking)
+    apart = [f for f in texts if f not in speaking and _is_copyleft(f.expression)]
+    if apart and not any(_is_copyleft(f.expression) for f in speaking):
+        # LICENSE-BUILDTOOLS beside an MIT licence: which files it covers is told in prose at best.
+        both = join_and(f.expression for f in (*speaking, *apart))
+        return both, min(confidence, _PARTS_UNTOLD_CONFIDENCE)
     found = {f.expression for f in speaking}
     if "GPL-3.0-only" in found and any(e.startswith("LGPL-3.0") for e in found):
         # The LGPL is an addition to the GPL and refers to its text; so both lie side by side.
@@ -195,6 +201,10 @@ def _join_files(files: list[_File]) -> tuple[str | None, float]:
     ):
         return "MIT OR Apache-2.0", min(confidence, 0.9)
     return join_and(expressions), confidence
+
+
+def _is_copyleft(expression: str) -> bool:
+    return any(scancode_category(s).startswith("Copyleft") for s in license_ids(expression))
 
 
 def _is_pointer(text: str) -> bool:

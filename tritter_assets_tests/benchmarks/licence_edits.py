@@ -90,14 +90,29 @@ EDITS: Mapping[str, Edit] = {
 
 
 def edited_answers(
-    texts: Mapping[str, str], identify: Callable[[str], str], *, seed: int = 20
+    texts: Mapping[str, str],
+    ask: Callable[[str], str],
+    see: Callable[[str], None] = lambda _: None,
+    *,
+    seed: int = 20,
 ) -> Iterator[Answer]:
     """Yields the answers over every text and edit, and over joined and truncated texts.
 
     A joined pair's label is both licences. Of a text that lost a tenth or more the label is kept
     for what must not happen (copyleft found permissive): "unknown" is as right as its name, so the
     answer `unknown` is left out of the counts.
+
+    Args:
+        texts: SPDX id -> text.
+        ask: Names what a text holds.
+        see: Called with each text before its answer is given out.
+        seed: Of every choice.
     """
+
+    def identify(text: str) -> str:
+        see(text)
+        return ask(text)
+
     for spdx, text in sorted(texts.items()):
         chance = random.Random(f"{seed}{spdx}")
         for name, edit in EDITS.items():

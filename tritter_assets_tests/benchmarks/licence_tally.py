@@ -43,6 +43,8 @@ class Answer:
     found: str
     contradicted: bool = False
     """The file's own words contradict the label; see `licence_sets`."""
+    says_itself: bool = True
+    """The thing itself speaks of a licence, whoever else does."""
 
 
 @dataclass(slots=True)

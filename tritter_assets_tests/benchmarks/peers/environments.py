@@ -54,7 +54,7 @@ class Measured:
 def measure_peer(peer: Peer, content: pa.Array) -> Measured:
     """Runs one peer on the first documents of the corpus, in a child process on one core."""
     try:
-        python = _environment(peer.name)
+        python = environment(peer.name)
     except (subprocess.SubprocessError, OSError) as error:
         return Measured(name=peer.name, skipped=f"cannot be installed: {_last_line(error)}")
     ends = np.cumsum(pl.Series(content).str.len_bytes().to_numpy())
@@ -89,7 +89,7 @@ def measure_peer(peer: Peer, content: pa.Array) -> Measured:
     )
 
 
-def _environment(name: str) -> Path:
+def environment(name: str) -> Path:
     """Returns the Python of the environment, built when its requirements have changed."""
     requirements = _REQUIREMENTS / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
