@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tritter_assets.defs.stage import CheckOutcome, Platform, StageCheck
+from tritter_assets.errors import LicenseRefused
 
 if TYPE_CHECKING:
     from tritter_assets.compliance.table_audit import Auditor
@@ -38,6 +39,22 @@ def license_audit_check(table: str) -> StageCheck:
         "admit (in raw: on one without provenance or of a refused source).",
         evaluate=evaluate,
     )
+
+
+def require_admitted(platform: Platform, table: str) -> None:
+    """Refuses to train on a packed table, or to export a checkpoint, that fails its audit.
+
+    The checks above stop the run that wrote it; this one stands where it is used, in any run.
+
+    Raises:
+        LicenseRefused: with the problems.
+    """
+    from tritter_assets.compliance.table_audit import Auditor
+
+    problems = Auditor(platform.lake, platform.catalog, mixes=()).audit(table).problems
+    if problems:
+        shown = "; ".join(problems[:_SHOWN_PROBLEMS])
+        raise LicenseRefused(f"{table} fails its licence audit, so nothing is made of it: {shown}")
 
 
 def audit_outcome(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tritter_assets.defs.audit import license_audit_check
+from tritter_assets.defs.audit import license_audit_check, require_admitted
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake.artifacts import MANIFEST_SCHEMA
 
@@ -16,9 +16,11 @@ def export_stages(base: Platform, model: str) -> Iterable[Stage]:
     from tritter_assets.export import gguf, safetensors
 
     def export_safetensors(step: Step) -> Any:
+        require_admitted(step.platform, model)
         return safetensors.export_safetensors(step.lake, model, fingerprint=step.fingerprint)
 
     def export_gguf(step: Step) -> Any:
+        require_admitted(step.platform, model)
         return gguf.export_gguf(step.lake, model, fingerprint=step.fingerprint)
 
     def write_card(step: Step) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from tritter_assets.defs.audit import license_audit_check
+from tritter_assets.defs.audit import license_audit_check, require_admitted
 from tritter_assets.defs.checks import loss_fell_check
 from tritter_assets.defs.plots import training_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
@@ -52,6 +52,7 @@ def training_stages(base: Platform) -> Iterable[Stage]:
 
 def _train(phase: str, packed: str, parent: str | None) -> Any:
     def work(step: Step) -> dict[str, Any]:
+        require_admitted(step.platform, packed)
         with warnings.catch_warnings():
             # Dagster warns of a preview function that it calls itself.
             warnings.simplefilter("ignore", dg.PreviewWarning)
