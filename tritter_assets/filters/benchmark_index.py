@@ -1,9 +1,11 @@
 """The index of what benchmark items say, and the search for it in documents.
 
 An item is looked for by its parts. `function`, `body` and `named` are the solution as one piece:
-with its signature, without it, and the body under the item's own name; one hit is enough. The
-others are looked for by windows: `solution` and `test` by windows of code tokens, `prompt` by
-windows of words. Of those a stretch of the document must hold enough (`WindowRules.min_windows`).
+with its signature, without it, and the body under the item's own name; one hit is enough.
+`statements` is the same as a set of statements (`statement_kernels`), complete or short of one, as
+it stands in a document's function that may have up to three others besides. The rest is looked for
+by windows: `solution` and `test` by windows of code tokens, `prompt` by windows of words. Of those
+a stretch of the document must hold enough (`WindowRules.min_windows`).
 
 Grams that stand in unrelated code are idioms and prove nothing. They are known from a reference
 corpus (`common_grams.npz`, made by `tritter_assets_tests/filters/common_grams.py`); windows of many
@@ -17,6 +19,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ _PIECES = {
     window_kernels.BODY: "body",
     window_kernels.NAMED: "named",
 }
+STATEMENTS = "statements"
 _IMPORT = re.compile(r"^(?:from|import)\b.*$", re.MULTILINE)
 _COMMON_GRAMS = Path(__file__).parent / "common_grams.npz"
 
@@ -63,6 +67,8 @@ class GramIndex:
     grams: Hashes
     """Sorted and distinct."""
     bitmap: Bits
+    statements: Bits
+    """Bitmap of the statements that items have."""
     memberships: pl.DataFrame
     """Columns gram (index into `grams`), part."""
     parts: pl.DataFrame
@@ -126,12 +132,13 @@ def build_index(
         for text in texts
     ]
     words = [(item, "prompt", item.text) for item in everything]
-    pieces = [_piece_table(items[name], rules, name) for name in sorted(items)]
-    code = pl.concat([_window_table(windows, _every_window(rules)), *pieces])
+    pieces = [_piece_rows(items[name], rules, name) for name in sorted(items)]
+    code = pl.concat([_window_table(windows, _every_window(rules)), *(rows for rows, _ in pieces)])
+    statements = np.concatenate([np.zeros(0, np.uint64), *(found for _, found in pieces)])
     text = _window_table(words, lambda column: word_rows(column, rules, None))
     return BenchmarkIndex(
-        code=_gram_index(code, common.code, rules),
-        text=_gram_index(text, common.text, rules),
+        code=_gram_index(code, common.code, rules, statements),
+        text=_gram_index(text, common.text, rules, np.zeros(0, np.uint64)),
         rules=rules,
         num_items={name: len(items[name]) for name in sorted(items)},
         not_checked=dict(missing),
@@ -154,24 +161,48 @@ def _window_table(
     return _table(names, rows)
 
 
-def _piece_table(items: Sequence[BenchmarkItem], rules: WindowRules, name: str) -> pl.DataFrame:
+def _piece_rows(
+    items: Sequence[BenchmarkItem], rules: WindowRules, name: str
+) -> tuple[pl.DataFrame, Hashes]:
+    """Returns the pieces of one benchmark's items and the statements they have."""
     functions = [
-        (item, variant, text)
+        (item, str(variant), text)
         for item in items
         for variant, text in enumerate(_entry_functions(item))
     ]
     column = ByteColumn.of(pl.Series([text for _, _, text in functions], dtype=pl.String))
-    least = rules.min_function_tokens.get(name, rules.min_function_tokens["default"])
-    rows = code_rows(column, replace(rules, min_function_tokens={"default": least}), None)
-    # Token 0 begins the function itself; what is defined inside it begins later.
-    tables = [
-        _table(
-            [(item.name, item.family, kind, str(variant)) for item, variant, _ in functions],
-            rows[(rows[:, 4] == number) & (rows[:, 3] == 0)],
-        )
-        for number, kind in _PIECES.items()
-    ]
-    return pl.concat(tables)
+    rules = replace(
+        rules,
+        min_function_tokens={"default": of_benchmark(rules.min_function_tokens, name)},
+        tokens_per_edit={"default": of_benchmark(rules.tokens_per_edit, name)},
+    )
+    names = {
+        kind: [(item.name, item.family, kind, variant) for item, variant, _ in functions]
+        for kind in (*_PIECES.values(), STATEMENTS)
+    }
+    rows = _outermost(code_rows(column, rules, None))
+    tables = [_table(names[kind], rows[rows[:, 4] == number]) for number, kind in _PIECES.items()]
+    statements = rows[rows[:, 4] == window_kernels.STATEMENT, 1].view(np.uint64)
+    seeds = window_kernels.EDIT_SEEDS.view(np.int64)
+    for edits in range(rules.max_edits + 1):
+        rows = _outermost(code_rows(column, replace(rules, edits=edits), None))
+        for kind, taken in product((window_kernels.EDITED, window_kernels.EDITED_BODY), (0, 1)):
+            if taken <= edits <= taken + window_kernels.MAX_LEFT_OUT:
+                mine = rows[rows[:, 4] == kind + taken].copy()
+                # As a document is marked that has the others, and this many besides.
+                mine[:, 1] ^= seeds[taken] ^ seeds[edits - taken]
+                tables.append(_table(names[STATEMENTS], mine))
+    return pl.concat(tables), statements
+
+
+def of_benchmark(values: Mapping[str, int], name: str) -> int:
+    """Returns the value of one benchmark, else the default."""
+    return values.get(name, values["default"])
+
+
+def _outermost(rows: Rows) -> Rows:
+    """Token 0 begins the function itself; what is defined inside it begins later."""
+    return rows[rows[:, 3] == 0]
 
 
 def _table(names: Sequence[tuple[str, str, str, str]], rows: Rows) -> pl.DataFrame:
@@ -182,7 +213,10 @@ def _table(names: Sequence[tuple[str, str, str, str]], rows: Rows) -> pl.DataFra
 
 
 def _gram_index(
-    table: pl.DataFrame, common: np.ndarray[Any, np.dtype[np.uint32]], rules: WindowRules
+    table: pl.DataFrame,
+    common: np.ndarray[Any, np.dtype[np.uint32]],
+    rules: WindowRules,
+    statements: Hashes,
 ) -> GramIndex:
     table = table.unique()
     low = (table["hash"].to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.uint32)
@@ -204,22 +238,34 @@ def _gram_index(
         .filter(pl.col("total") >= pl.col("needed"))
         .sort(key)
         .with_row_index("part")
-        .with_columns(pl.col("part").cast(pl.Int64), pl.col("total").cast(pl.Int64))
+        .with_columns(
+            pl.col("part").cast(pl.Int64),
+            # A piece has several forms, of which one is enough.
+            total=pl.when(pl.col("kind").is_in(list(base)))
+            .then(pl.col("total"))
+            .otherwise(1)
+            .cast(pl.Int64),
+        )
     )
     table = table.join(parts.select(*key, "part"), on=key)
     grams = np.unique(table["hash"].to_numpy()).astype(np.uint64)
+    memberships = table.select(
+        gram=pl.Series(np.searchsorted(grams, table["hash"].to_numpy()).astype(np.int64)),
+        part="part",
+    ).sort("gram", "part")
+    return GramIndex(grams, _bitmap(grams), _bitmap(statements), memberships, parts.drop("variant"))
+
+
+def _bitmap(hashes: Hashes) -> Bits:
+    """Returns 2^21 bits, those set that the low bits of the hashes name."""
     bitmap = np.zeros(1 << 18, np.uint8)
-    bits = grams & np.uint64(0x1FFFFF)
+    bits = hashes & np.uint64(0x1FFFFF)
     np.bitwise_or.at(
         bitmap,
         (bits >> np.uint64(3)).astype(np.int64),
         np.left_shift(np.uint8(1), (bits & np.uint64(7)).astype(np.uint8)),
     )
-    memberships = table.select(
-        gram=pl.Series(np.searchsorted(grams, table["hash"].to_numpy()).astype(np.int64)),
-        part="part",
-    ).sort("gram", "part")
-    return GramIndex(grams, bitmap, memberships, parts.drop("variant"))
+    return bitmap
 
 
 def _bodies(code: str) -> list[str]:
@@ -315,7 +361,10 @@ def _held_parts(rows: Rows, index: GramIndex, window: int) -> pl.DataFrame:
         at,
     )
     return (
-        groups.with_columns(held=pl.Series(held), position=hits["position"].gather(at))
+        groups.with_columns(
+            held=pl.min_horizontal(pl.Series(held), pl.col("total")),
+            position=hits["position"].gather(at),
+        )
         .filter(pl.col("held") >= pl.col("needed"))
         .select(list(HIT_SCHEMA))
     )

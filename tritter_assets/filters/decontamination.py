@@ -1,9 +1,10 @@
 """Stage 14: documents that hold items of a benchmark.
 
 Each item is looked for by several parts (`benchmark_index`): the solution as a whole function,
-with or without its signature, whatever its names, layout, comments and docstrings; windows of the
-solution's and the tests' code tokens, for copies that were edited; windows of the task's words.
-One part that is held is enough. What also stands in unrelated code is an idiom and proves nothing.
+with or without its signature, whatever its names, layout, comments and docstrings; the same as a
+set of statements, of which some were moved, put in, taken out or changed; windows of the solution's
+and the tests' code tokens, for what was edited further; windows of the task's words. One part that
+is held is enough. What also stands in unrelated code is an idiom and proves nothing.
 
 Reads content, language. Evidence names the items, the part, how many of its windows were found and
 the line. Cost: 24 ms per MB of Python, 7 of other text; memory 50 bytes per byte of
@@ -28,8 +29,9 @@ from tritter_assets.verdict import Action, Reason, Stage, Verdict
 if TYPE_CHECKING:
     from tritter_assets.filters.benchmark_index import BenchmarkIndex
 
-STAGE_VERSION = "2"
-"""2: whole functions by hash, idioms by document frequency, windows within one stretch."""
+STAGE_VERSION = "3"
+"""3: functions as sets of statements, for copies that were edited.
+2: whole functions by hash, idioms by document frequency, windows within one stretch."""
 
 CODE_LANGUAGES = frozenset({"python", "cython", "jupyter notebook", "markdown", ""})
 """Languages whose documents may hold the benchmarks' Python; words are looked for everywhere."""
@@ -51,6 +53,8 @@ class DecontaminationConfig:
     min_body_tokens: int
     max_function_tokens: int
     max_families_per_window: int
+    tokens_per_edit: Mapping[str, int]
+    max_edits: int
     min_windows: Mapping[str, Sequence[float]]
     benchmarks: Mapping[str, Mapping[str, Any]]
 
@@ -77,6 +81,8 @@ def load_benchmarks(
         min_body_tokens=config.min_body_tokens,
         max_function_tokens=config.max_function_tokens,
         max_families_per_window=config.max_families_per_window,
+        tokens_per_edit=config.tokens_per_edit,
+        max_edits=config.max_edits,
         min_windows=config.min_windows,
     )
     return build_index(items, missing, rules)

@@ -37,8 +37,13 @@ class WindowRules:
     min_body_tokens: int
     max_function_tokens: int
     max_families_per_window: int
+    tokens_per_edit: Mapping[str, int]
+    """Benchmark -> tokens; `default` for those not named."""
+    max_edits: int
     min_windows: Mapping[str, Sequence[float]]
     """Kind of part -> (base, share): so many windows, and so many more per window it has."""
+    edits: int = 0
+    """Statements by which an item's functions may differ; documents are searched for all."""
 
 
 class Wanted(Protocol):
@@ -54,12 +59,18 @@ class Wanted(Protocol):
         """2^21 bits, set by the low bits of the grams."""
         ...
 
+    @property
+    def statements(self) -> Bits:
+        """The same of the statements that items have; empty for words."""
+        ...
+
 
 def code_rows(column: ByteColumn, rules: WindowRules, wanted: Wanted | None) -> Rows:
     """Returns the grams of code that are wanted, as indexes; or all of them, as hashes.
 
     A row is document, gram, byte offset, number of the token, kind (`window_kernels.WINDOW`).
     """
+    step = min(rules.tokens_per_edit.values())
     return _run(
         lambda out: window_kernels.code_grams(
             column.data,
@@ -70,6 +81,10 @@ def code_rows(column: ByteColumn, rules: WindowRules, wanted: Wanted | None) -> 
             min(rules.min_function_tokens.values()),
             rules.min_body_tokens,
             rules.max_function_tokens,
+            min(rules.min_function_tokens.values()) + rules.edits * step,
+            rules.min_body_tokens + rules.edits * step,
+            step,
+            _NO_BITS if wanted is None else wanted.statements,
             _NO_GRAMS if wanted is None else wanted.grams,
             _NO_BITS if wanted is None else wanted.bitmap,
             wanted is None,

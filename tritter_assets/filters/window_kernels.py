@@ -13,7 +13,6 @@ import numpy as np
 
 from tritter_assets.filters.code_tokens import (
     BASIS,
-    MIXER,
     PRIME,
     WORD,
     jit,
@@ -21,12 +20,28 @@ from tritter_assets.filters.code_tokens import (
     place_of,
     split_tokens,
 )
+from tritter_assets.filters.statement_kernels import (
+    LOW_BITS,
+    MAX_LEFT_OUT,
+    MAX_STATEMENTS,
+    SIGNED_SEED,
+    is_wanted,
+    mixed,
+    span_hash,
+    split_statements,
+    statement_gram,
+)
 
-CODE_TOKENS = "96a66a1b835f"
-"""Of the file `code_tokens.py`: its loops are compiled into those of this file."""
+COMPILED_IN = "b02ed47862bf"
+"""Of the files `code_tokens.py` and `statement_kernels.py`, whose loops are compiled into those of
+this file."""
 
 WINDOW, FUNCTION, BODY, NAMED = 0, 1, 2, 3
 """Kinds of grams: a window, a function without its name, its body, its name and body."""
+EDITED, EDITED_BODY, STATEMENT = 4, 8, 12
+"""A function as a set of statements, its body as one: plus the number left out; one statement."""
+EDIT_SEEDS = np.array([0, 0x524BAED4963, 0x1FB21C651E9, 0x6A09E667F3B], np.uint64) << np.uint64(21)
+"""What a gram is marked with, by statements left out."""
 
 FUNCTION_SEED = np.uint64(0x2545F4914F6CDD1D)
 BODY_SEED = np.uint64(0xD6E8FEB86659FD93)
@@ -43,7 +58,6 @@ def _letters():
 LETTER = _letters()
 """Byte -> lower-case letter or digit, 0 for a gap between words."""
 _U2 = np.uint64(2)
-_LOW_BITS = np.uint64(0x1FFFFF)
 
 
 @jit
@@ -51,7 +65,7 @@ def _emit(found, document, gram, position, token, kind, grams, bitmap, emit_all,
     """Notes one hash if it is looked for; returns the number noted, which may exceed the room."""
     place = np.int64(0)
     if not emit_all:
-        bit = gram & _LOW_BITS
+        bit = gram & LOW_BITS
         if not (bitmap[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1):
             return found
         place = place_of(grams, gram)
@@ -75,13 +89,6 @@ def _power(exponent):
 
 
 @jit
-def _mixed(h):
-    """Spreads a sum of products over all 64 bits, the low ones too."""
-    h = (h ^ (h >> np.uint64(32))) * MIXER
-    return h ^ (h >> np.uint64(29))
-
-
-@jit
 def _value(codes, previous, token, first):
     """What a token is in a span that begins at `first`: a name is the distance to its last use."""
     value = codes[token]
@@ -92,18 +99,79 @@ def _value(codes, previous, token, first):
 
 
 @jit
-def _span_hash(codes, previous, first, last):
-    """Hashes tokens [first, last)."""
-    h = BASIS
-    for j in range(first, last):
-        h = h * PRIME + _value(codes, previous, j, first)
-    return _mixed(h)
+def _statement_grams(
+    found, d, codes, previous, indents, roots, uses, starts, hashes, left_out, place, first, body,
+    last, shortest_function, shortest_body, step, statements, grams, bitmap, emit_all, out,
+):  # fmt: skip
+    """Hashes a function as a set of statements, and again with some of them left out.
+
+    Left out are those that no item has (`statements` is a bitmap of the others), and up to two
+    more; `MAX_LEFT_OUT` at most. Of the function or of its body so many tokens must be left, and
+    `step` more for each statement left out.
+    """
+    spare = last - first - shortest_function
+    spare_body = last - body - shortest_body
+    if spare < 0 and spare_body < 0:
+        return found
+    count = split_statements(codes, previous, indents, body, last, starts, hashes)
+    strange = 0
+    fewer = np.int64(0)
+    bag = np.uint64(0)
+    for i in range(count):
+        left_out[i] = not emit_all and not is_wanted(hashes[i], statements)
+        if left_out[i]:
+            strange += 1
+            fewer += starts[i + 1] - starts[i] + step
+            if strange > MAX_LEFT_OUT or (fewer > spare and fewer > spare_body):
+                return found
+        else:
+            bag += hashes[i]
+        if emit_all:
+            found = _emit(
+                found, d, hashes[i], place, first, STATEMENT, grams, bitmap, emit_all, out
+            )
+    signature = span_hash(codes, previous, first, body) ^ SIGNED_SEED
+    for one in range(-1 if count else 0, count):
+        if one >= 0 and left_out[one]:
+            continue
+        # A second one is none while `two` is `one`.
+        for two in range(one, count if one >= 0 else 0):
+            num_left_out = strange + (one >= 0) + (two > one)
+            if num_left_out > MAX_LEFT_OUT or (emit_all and two > one):
+                break
+            if two > one and left_out[two]:
+                continue
+            size = fewer
+            rest = bag
+            if one >= 0:
+                size += starts[one + 1] - starts[one] + step
+                rest -= hashes[one]
+            if two > one:
+                size += starts[two + 1] - starts[two] + step
+                rest -= hashes[two]
+            for signed in range(2):
+                begin = first if signed else body
+                room = spare if signed else spare_body
+                gram = rest + signature if signed else rest
+                if size > room or not (emit_all or is_wanted(gram, bitmap)):
+                    continue
+                if one >= 0:
+                    left_out[one] = left_out[two] = True
+                gram = statement_gram(
+                    codes, previous, roots, uses, starts, hashes, left_out, count, begin, gram
+                )
+                if one >= 0:
+                    left_out[one] = left_out[two] = False
+                gram ^= EDIT_SEEDS[num_left_out]
+                kind = (EDITED if signed else EDITED_BODY) + num_left_out
+                found = _emit(found, d, gram, place, first, kind, grams, bitmap, emit_all, out)
+    return found
 
 
 @jit
 def code_grams(
     data, offsets, kept, def_hash, window, shortest_function, shortest_body, longest,
-    grams, bitmap, emit_all, out,
+    edited_function, edited_body, step, statements, grams, bitmap, emit_all, out,
 ):  # fmt: skip
     """Hashes every window of `window` code tokens, every function and every body of a function.
 
@@ -133,6 +201,11 @@ def code_grams(
     table = np.zeros(size, np.uint64)
     latest = np.zeros(size, np.int32)
     owner = np.full(size, -1, np.int32)
+    roots = np.empty(room + 1, np.int32)
+    uses = np.zeros(room + 1, np.uint64)
+    starts = np.empty(MAX_STATEMENTS + 1, np.int64)
+    hashes = np.empty(MAX_STATEMENTS, np.uint64)
+    left_out = np.zeros(MAX_STATEMENTS, np.bool_)
     maybe_kept = kept_table(kept)
     oldest = _power(window - 1)
     found = 0
@@ -147,7 +220,7 @@ def code_grams(
             rolled = rolled * PRIME + _value(codes, previous, last, max(first, 0))
             if first < 0:
                 continue
-            h = _mixed(rolled)
+            h = mixed(rolled)
             place = positions[first]
             found = _emit(found, d, h, place, first, WINDOW, grams, bitmap, emit_all, out)
             # The first token leaves: its name's next use becomes the first one.
@@ -167,15 +240,20 @@ def code_grams(
             if last - first > longest or last - body < 3:
                 continue
             place = positions[first]
-            inner = _span_hash(codes, previous, body, last)
-            h = _mixed(inner ^ names[n] ^ NAMED_SEED)
+            inner = span_hash(codes, previous, body, last)
+            h = mixed(inner ^ names[n] ^ NAMED_SEED)
             found = _emit(found, d, h, place, first, NAMED, grams, bitmap, emit_all, out)
             if last - body >= shortest_body:
                 h = inner ^ BODY_SEED
                 found = _emit(found, d, h, place, first, BODY, grams, bitmap, emit_all, out)
             if last - first >= shortest_function:
-                h = _span_hash(codes, previous, first, last) ^ FUNCTION_SEED
+                h = span_hash(codes, previous, first, last) ^ FUNCTION_SEED
                 found = _emit(found, d, h, place, first, FUNCTION, grams, bitmap, emit_all, out)
+            found = _statement_grams(
+                found, d, codes, previous, indents, roots, uses, starts, hashes, left_out,
+                place, first, body, last, edited_function, edited_body, step, statements, grams,
+                bitmap, emit_all, out,
+            )  # fmt: skip
     return found
 
 
@@ -245,7 +323,7 @@ def word_grams(data, offsets, window, grams, bitmap, emit_all, out):
             words += 1
             if words < window:
                 continue
-            h = _mixed(rolled)
+            h = mixed(rolled)
             first = words - window
             place = where[first & 63]
             found = _emit(found, d, h, place, first, WINDOW, grams, bitmap, emit_all, out)

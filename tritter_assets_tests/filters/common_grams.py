@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def plain_index() -> BenchmarkIndex:
     policy = yaml.safe_load(path.read_text("utf-8"))
     stage = policy["stages"]["decontamination"]
     items, _ = load_items(stage["benchmarks"], CACHE, ROOT)
-    names = WindowRules.__dataclass_fields__
+    names = sorted(set(WindowRules.__dataclass_fields__) - {"edits"})
     rules = WindowRules(**{name: stage[name] for name in names})
     return benchmark_index.build_index(items, {}, rules, CommonGrams.none())
 
@@ -127,18 +128,19 @@ def _package(
     every: list[np.ndarray] = [np.zeros(0, np.uint64)]
     code: list[np.ndarray] = [np.zeros(0, np.uint64)]
     text: list[np.ndarray] = [np.zeros(0, np.uint64)]
+    windows_only = replace(index.rules, edits=index.rules.max_function_tokens)
     for part in documents.iter_slices(_ROWS):
         is_code = part["language"].is_in(sorted(CODE_LANGUAGES))
         copies = _copies(package, part, index)
         words = ByteColumn.of(part["content"].filter(~copies))
         program = ByteColumn.of(part["content"].filter(is_code & ~copies))
-        rows = code_rows(program, index.rules, None)
-        hashes = rows[:, 1].view(np.uint64)
+        rows = code_rows(program, windows_only, None)
         windows = rows[:, 4] == window_kernels.WINDOW
-        every.append(np.unique(hashes[windows]))
-        code.append(np.intersect1d(hashes, index.code.grams))
-        rows = word_rows(words, index.rules, None)
-        text.append(np.intersect1d(rows[:, 1].view(np.uint64), index.text.grams))
+        every.append(np.unique(rows[windows, 1].view(np.uint64)))
+        rows = code_rows(program, index.rules, index.code)
+        code.append(index.code.grams[np.unique(rows[:, 1])])
+        rows = word_rows(words, index.rules, index.text)
+        text.append(index.text.grams[np.unique(rows[:, 1])])
     return _low(np.concatenate(every)), _low(np.concatenate(code)), _low(np.concatenate(text))
 
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 import ast
 import gzip
 import hashlib
+import inspect
 import json
 import random
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritter_assets.errors import ContractViolation
-from tritter_assets.filters import code_tokens, decontamination, gram_search, window_kernels
+from tritter_assets.filters import (
+    benchmark_index,
+    code_tokens,
+    decontamination,
+    gram_search,
+    statement_kernels,
+    window_kernels,
+)
 from tritter_assets.filters.benchmarks import benchmark_state, load_items, read_items
 from tritter_assets.filters.contract import JudgeContext
 from tritter_assets.filters.kernels import ByteColumn
@@ -97,7 +106,27 @@ def found_in(context: JudgeContext, content: str, **columns: str):
     return decontamination.judge_decontamination(frame, config, context)
 
 
+EDITS = {
+    "line_put_in": (" = 0\n", " = 0\n    log.debug(limit)\n"),
+    "guarded": ("    total = 0\n", "    if not rows: return None\n    total = 0\n"),
+    "put_in_twice": (
+        " //= 2\n",
+        " //= 2\n                print(weight)\n            seen = True\n",
+    ),
+    "moved": (
+        "    total = 0\n    for left, right in zip(rows, rows[1:]):\n",
+        "    for left, right in zip(rows, rows[1:]):\n        total = 0\n",
+    ),
+    "taken_out": ("                weight //= 2\n", "                pass\n"),
+    "changed": ("        if (left - limit) * (right - limit) < 0:\n", "        if cross(left):\n"),
+}
+"""What a copy has instead of what."""
+
+
 def rewordings():
+    for name, (old, new) in EDITS.items():
+        assert old in CODE
+        yield name, FIVE_WAYS["all_together"](CODE.replace(old, new))
     for name, reword in (FIVE_WAYS | FURTHER_WAYS).items():
         yield name, reword(CODE)
     yield "commented", CODE.replace("\n    total = 0\n", "\n    # start\n    total = 0  # none\n")
@@ -113,6 +142,28 @@ def test_reworded_items_are_found_inside_other_code(context, name, text):
     (found,) = found_in(context, GOOD + "\n" + text + "\n" + GOOD)
     assert found.evidence.startswith("1 item: humaneval/Demo/0 "), name
     assert found.action.value == "drop"
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_function_is_known_by_its_statements(context, edit):
+    text = FIVE_WAYS["all_together"](CODE.replace(*EDITS[edit]))
+    found = benchmark_index.find_code(ByteColumn.of(pl.Series([text])), context.benchmarks)
+    assert "statements" in found["kind"].to_list()
+    assert found.filter(pl.col("kind").is_in(["function", "body"])).is_empty()
+
+
+@pytest.mark.parametrize("name", ["left", "right", "limit"])
+def test_names_that_run_otherwise_are_another_function(context, name):
+    # All statements stay; which value is given back does not.
+    text = CODE.replace("return total", f"return {name}")
+    found = benchmark_index.find_code(ByteColumn.of(pl.Series([text])), context.benchmarks)
+    whole = found.filter(pl.col("kind").is_in(["function", "body"]))
+    assert whole.is_empty()
+    rows = gram_search.code_rows(
+        ByteColumn.of(pl.Series([text])), context.benchmarks.rules, context.benchmarks.code
+    )
+    complete = (window_kernels.EDITED, window_kernels.EDITED_BODY)
+    assert not np.isin(rows[:, 4], complete).any()
 
 
 def test_evidence_tells_part_and_line(context):
@@ -202,9 +253,11 @@ def pieces_of(source: str) -> set[tuple[int, int]]:
     rules = gram_search.WindowRules(
         code_window_tokens=1000, text_window_words=6, min_function_tokens={"default": 1},
         min_body_tokens=1, max_function_tokens=600, max_families_per_window=8, min_windows={},
+        tokens_per_edit={"default": 1}, max_edits=0,
     )  # fmt: skip
     rows = gram_search.code_rows(ByteColumn.of(pl.Series([source])), rules, None)
-    outermost = (rows[:, 4] != window_kernels.NAMED) & (rows[:, 3] == 0)
+    kinds = (window_kernels.FUNCTION, window_kernels.BODY)
+    outermost = np.isin(rows[:, 4], kinds) & (rows[:, 3] == 0)
     return {(int(row[1]), int(row[4])) for row in rows[outermost]}
 
 
@@ -306,10 +359,11 @@ def test_the_state_follows_what_is_at_hand(tmp_path, monkeypatch):
     assert benchmark_state(specs, tmp_path, tmp_path)[1] == ("mbpp", digest)
 
 
-def test_the_machine_code_on_disk_is_of_these_tokens():
-    source = Path(code_tokens.__file__).read_bytes()
-    assert hashlib.sha256(source).hexdigest()[:12] == window_kernels.CODE_TOKENS, (
-        "code_tokens.py changed: renew CODE_TOKENS in window_kernels.py"
+def test_the_machine_code_on_disk_is_of_these_loops():
+    files = (code_tokens, statement_kernels)
+    source = b"".join(inspect.getsource(file).encode() for file in files)
+    assert hashlib.sha256(source).hexdigest()[:12] == window_kernels.COMPILED_IN, (
+        "code_tokens.py or statement_kernels.py changed: renew COMPILED_IN in window_kernels.py"
     )
 
 
