@@ -81,9 +81,12 @@ def agreement(own: Sequence[str], words: Sequence[str]) -> Agreement | None:
 
 
 def _turning(words: Sequence[str]) -> Counter[str]:
-    """Counts the words that can turn a permission into a limit; "not limited to" limits nothing."""
+    """Counts the words that can turn a permission into a limit.
+
+    "not limited to" limits nothing, and "even if not advised" disclaims only.
+    """
     return Counter(
         _SAME.get(word, word)
         for word, following in zip(words, (*words[1:], ""), strict=True)
-        if word in _TURNING and word != "nor" and following != "limited"
+        if word in _TURNING and word != "nor" and following not in ("limited", "advised")
     )

@@ -62,6 +62,9 @@ _BILINGUAL = ("mulan", "taiwan")
 _PUBLIC_DOMAIN_WORDS = 120
 """In a longer text "is in the public domain" speaks of something that the text deals with."""
 
+_KNOWN_AS = {"BSD-3-Clause-Tso": "BSD-3-Clause", "X11-no-permit-persons": "X11"}
+"""Ids that license-expression 30.4.4 lacks: the same terms, a word or a sentence different."""
+
 _ALTERNATIVE = re.compile(
     r"\balternatively (?:this|the) \w+(?: \w+){0,3} may be (?:used|(?:re)?distributed|modified)"
     r" under (?:the terms of )?(?:version \d of )?the gnu (?:lesser |library )?general public"
@@ -79,7 +82,8 @@ _GRANT = re.compile(
     r"redistribute) (?:this|the) (?:software|code|file|program)"
 )
 _CHOICE = re.compile(
-    r"\b(?:under|of|with) either\b|\bat your (?:option|choice)\b|\byour choice\b|\bdual ?licens"
+    r"\b(?:under|of|with) either\b|\bat your (?:option|choice)\b|\byour choice\b|\bdual ?licens|"
+    r"\bone or the other of th"
 )
 
 
@@ -198,7 +202,7 @@ def _parts(
         best = index.best(grams, left, joined)
         if best is None:
             break
-        parts.append(Part(best.spdx, round(best.score, 4)))
+        parts.append(Part(_KNOWN_AS.get(best.spdx, best.spdx), round(best.score, 4)))
         spans.append((best.start, best.end))
         grams[max(0, best.start - GRAM + 1) : best.end] = 0
         left[best.start : best.end] = [""] * (best.end - best.start)

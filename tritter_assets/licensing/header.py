@@ -55,25 +55,39 @@ _TAG_TAIL = re.compile(
 _HEADER = re.compile(
     r"""\A\ufeff?(?:
       [ \t\r\n]+
-    | \#[^\n]*(?:\n|\Z)
-    | //[^\n]*(?:\n|\Z)
-    | --[^\n]*(?:\n|\Z)
-    | ;[^\n]*(?:\n|\Z)
-    | %[^\n]*(?:\n|\Z)
+    | [rRuUbB]{0,2}\"\"\".*?(?:\"\"\"|\Z)
+    | [rRuUbB]{0,2}\'\'\'.*?(?:\'\'\'|\Z)
+    | \#=[ \t]*\n.*?(?:=\#|\Z)                      # Julia
+    | \#\|.*?(?:\|\#|\Z)                            # Lisp
+    | \#\[\[.*?(?:\]\]|\Z)                          # CMake
+    | --\[=*\[.*?(?:\]=*\]|\Z)                      # Lua
+    | %\{[ \t]*\n.*?(?:\n%\}|\Z)                    # Matlab
     | /\*.*?(?:\*/|\Z)
+    | /\+.*?(?:\+/|\Z)
     | <!--.*?(?:-->|\Z)
+    | <\#.*?(?:\#>|\Z)
+    | <%[-\#!].*?(?:%>|\Z)
     | \(\*.*?(?:\*\)|\Z)
     | \{-.*?(?:-\}|\Z)
-    | <\?(?:xml|php)[^\n]*\n
+    | \{\#.*?(?:\#\}|\Z)
+    | \{\{!.*?(?:\}\}|\Z)
+    | \{(?![-\#{%]|\s*["\'\[{}])[^{}]*(?:\}|\Z)      # Pascal; no JSON
+    | =(?:pod|head\d|begin|encoding)\b.*?(?:\n=(?:cut|end)\b[^\n]*(?:\n|\Z)|\Z)
+    | (?:\#|//|--|;|%|::|!(?!\[)|[.\']\\\"|[\'\"](?=[ \t\n]|\Z))[^\n]*(?:\n|\Z)
+    | (?:@?[rR][eE][mM]|dnl)\b[^\n]*(?:\n|\Z)
+    | C(?:[ \t][^\n]*)?(?:\n|\Z)                    # Fortran
+    | <(?:\?(?:xml|php)|!DOCTYPE|!doctype)[^\n]*\n
     | \.\.[ \t][^\n]*(?:\n(?:[ \t]+[^\n]+)?)*
-    | [rRuUbB]{0,2}\"\"\".*?(?:\"\"\"|\Z)
-    | [rRuUbB]{0,2}'''.*?(?:'''|\Z)
-    | ['"]use[ ]strict['"];?[ \t]*(?:\n|\Z|(?=/[*/]))
+    | [\'"]use[ ]strict[\'"];?[ \t]*(?:\n|\Z|(?=/[*/]))
     | (?:from[ ]__future__|@charset|@echo|package[ ]\w|pub[ ]mod|extern[ ]crate)
       [^\n]{0,200}(?:\n|\Z)
     )+""",
     re.X | re.S,
 )
+"""The comments before the first code, in the ways of the languages that training sets hold."""
+_WORD_SIGNS = re.compile(r"^(?:@?rem|dnl)\b|^C(?=[ \t\n]|\Z)", re.M | re.I)
+"""Signs of a comment that are words; they would stand amid those of a notice."""
+_WORD_SIGN_STARTS = frozenset("CcRrDd")
 _ABOUT = re.compile(r"icen[sc]|ermission|roprietary|onfidential|GPL")
 _DUNDER = re.compile(r"^__license__[ \t]*=[ \t]*[\"']([^\"'\n]{2,80})[\"']", re.M)
 _LABEL = re.compile(
@@ -88,7 +102,8 @@ _COPYRIGHT = re.compile(
     re.M | re.I,
 )
 _COMMENTS = re.compile(
-    r"(?:^(?:\#|//|--|;|%)[^\n]*\n?)+|/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z)", re.M | re.S
+    r"(?:^(?:\#|//|--|;|%|!|dnl\b|[.']\\\")[^\n]*\n?)+|/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z)",
+    re.M | re.S,
 )
 """Lines of comment count where nothing is before their sign; indented ones are about the code."""
 _STRINGS = re.compile(r"\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)", re.S)
@@ -142,8 +157,13 @@ def scan_header(text: str) -> HeaderFinding | None:
 
 
 def _scan(top: str) -> HeaderFinding | None:
+    if "\r" in top:
+        top = top.replace("\r\n", "\n")
     header = _HEADER.match(top)
     block = header.group() if header else ""
+    rest = top[len(block) :]
+    if block and block.lstrip("\ufeff \t\r\n@")[:1] in _WORD_SIGN_STARTS:
+        block = _WORD_SIGNS.sub("#", block)
     lines = _block_lines(block) if block else ()
     tag = _read_tags(top)
     if tag is not None:
@@ -156,7 +176,7 @@ def _scan(top: str) -> HeaderFinding | None:
     found = _read_block(block, label) if block or label else _SILENT
     if found.expression == NOASSERTION and not (lines or _ABOUT.search(block)):
         found = _SILENT  # "may not be copied" in the prose of a docstring
-    closed = _read_below(top[len(block) :])
+    closed = _read_below(rest)
     if closed is not None:
         found = _with_closed(found, closed)
     if found.expression is not None:
@@ -267,6 +287,13 @@ class _Reading:
 
 
 _SILENT = _Reading()
+_TEXT_OPENINGS = (
+    "redistribution and use in source",
+    "hereby granted",
+    "gives unlimited permission",  # the FSF's build scripts: a licence of three lines
+    "without royalty provided",
+)
+"""A text that is told from a notice by these words is compared with the SPDX texts."""
 
 
 @functools.lru_cache(maxsize=_BLOCKS_KEPT)
@@ -289,7 +316,7 @@ def _label_of(block: str) -> str:
 @functools.lru_cache(maxsize=20_000)
 def _read_words(words: str, label: str, taken: bool) -> _Reading:
     """Reads the words of a header; projects repeat theirs in every file, so this is cached."""
-    if "redistribution and use in source" in words or "hereby granted" in words:
+    if any(opening in words for opening in _TEXT_OPENINGS):
         text = identify_text(words)
         if text.method != "none":
             sure = min(text.confidence, 0.95)

@@ -7,7 +7,8 @@ import re
 # Patterns of lines begin with the line break before them, a plain character that the search can
 # jump to; anchored at `^` they took three times as long.
 _COMMENT = re.compile(
-    r"\n[ \t]*(?:[#;%|>*]+(?!\w)|//+!?|/\*+!?|\*+/|<!--+|--+>?|\.\.(?=\s)|(?:dnl|rem)\b)[ \t]*"
+    r"\n[ \t]*(?:[#;%|>*]+(?!\w)|[.']\\\"|//+!?|/\*+!?|\*+/|<!--+|--+>?|\.\.(?=\s)|"
+    r"(?:dnl|rem)\b)[ \t]*"
 )
 _BULLET = re.compile(
     r"\n[ \t]*(?:\(?(?:[0-9]{1,2}(?:\.[0-9])?|[ivx]{1,4}|[a-z])[.)]+|[-*o\u2022\u00b7])(?=\s)[ \t]*"
