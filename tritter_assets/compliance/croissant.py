@@ -1,59 +1,83 @@
-"""Croissant 1.0 metadata (JSON-LD) of the mixes, validated with mlcroissant before it is stored.
+"""Croissant metadata (JSON-LD) of the mixes, validated with mlcroissant before it is stored.
 
 | file | content |
 |---|---|
-| croissant.json | the metadata |
-| sources.csv | one row per source: address, revision, licence axes, rows and tokens by mix |
-| mixes.csv | one row per mix: rows, tokens, data version |
+| croissant.json | the metadata: Croissant 1.0 with the fields of its responsible-AI extension |
+| sources.csv, mixes.csv, checkpoints.csv | what the data are made of, see `croissant_tables` |
+| <phase>.parquet | the rows of a mix, without content |
 | croissant.html | the same for a person |
 
-The two CSV files are part of the set, with true checksums, so the record sets `sources` and `mixes`
-load with any Croissant reader. The rows of a mix are described as a file set over its Delta
-table; that table's log says which of its files are current, and the lake's data version, given in
-`mixes`, says what they hold.
+Every file is part of the set, with its true checksum, so all record sets load with any Croissant
+reader. The rows of a mix of more than a million are described as a file set over its Delta table
+instead; that table's log says which of its files are current.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tritter_assets.compliance import html
-from tritter_assets.compliance.data_facts import (
-    DataFacts,
-    MixFacts,
-    SourceFacts,
-    conjunction,
-    read_data_facts,
+from tritter_assets.compliance.croissant_tables import (
+    CHECKPOINT_FIELDS,
+    MAX_ROWS,
+    MIX_FIELDS,
+    ROW_FIELDS,
+    SOURCE_FIELDS,
+    as_csv,
+    checkpoint_rows,
+    mix_rows,
+    source_rows,
+    write_rows,
 )
+from tritter_assets.compliance.data_facts import DataFacts, read_data_facts
 from tritter_assets.compliance.report import ReportSummary, as_json, markdown_table, store_report
 from tritter_assets.contracts.catalog import Catalog
+from tritter_assets.contracts.provider import Provider, read_provider
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: rows of the mixes and what checkpoints read, with checksums; responsible-AI fields."""
+
 ASSET = "compliance/croissant"
 
 NAME = "tritter-training-mixes"
-CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
+CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 
-_MIX_FIELDS = {
-    "id": ("sc:Text", "Document id: hash of source, repository, path and content"),
-    "source": ("sc:Text", "Source id, see the record set 'sources'"),
-    "repo": ("sc:Text", "Repository or package the document comes from"),
-    "component": ("sc:Text", "Component of the mix that took the document"),
-    "language": ("sc:Text", "Programming or natural language"),
-    "content_sha256": ("sc:Text", "SHA-256 of the content after redaction"),
-    "license_concluded": ("sc:Text", "SPDX expression concluded for this document"),
-    "generator": ("sc:Text", "Who or what wrote the document"),
-    "estimated_tokens": ("sc:Integer", "Estimated tokens of one epoch"),
-    "epochs": ("sc:Integer", "Times the document is used"),
+_CSV = "text/csv"
+_PARQUET = "application/x-parquet"
+_RESPONSIBLE_AI = {
+    "rai:dataCollection": "Rows are read from the pinned upstream files listed under 'sources'; a "
+    "loader checks their hashes, and nothing downloaded is executed.",
+    "rai:dataCollectionType": ["Secondary data analysis", "Software collection"],
+    "rai:dataCollectionRawData": "Published packages, repositories and data sets, as pinned.",
+    "rai:dataPreprocessingProtocol": [
+        "Filter stages write one verdict for each document and stage; redactions are applied once.",
+        "Exact and near duplicates are removed with stored evidence.",
+        "Benchmarks and their solutions are removed.",
+    ],
+    "rai:dataAnnotationProtocol": "No person annotates. Licences are concluded from each row's own "
+    "evidence, with a method and a confidence.",
+    "rai:machineAnnotationTools": ["licence detection of this project", "language by go-enry"],
+    "rai:dataUseCases": ["Training of language models of code, under the licences of the rows"],
+    "rai:dataLimitations": [
+        "Detection of licences, personal data, secrets and malware is by evidence and pattern; "
+        "none of it is perfect.",
+        "The natural language of comments and documentation is not measured.",
+    ],
+    "rai:personalSensitiveInformation": [
+        "Personal data and secrets are found by pattern and redacted; names of persons are not "
+        "searched for.",
+    ],
+    "rai:dataSocialImpact": "Authors can have their work removed; a request reaches copies and "
+    "rows derived from it.",
+    "rai:dataReleaseMaintenancePlan": "Mixes are rebuilt when a source, a policy or a removal "
+    "request changes; 'data_version' says which version this is.",
 }
 
 
@@ -69,128 +93,69 @@ def write_croissant(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Report
         ContractViolation: mlcroissant finds an error in the metadata; nothing is stored.
     """
     facts = read_data_facts(lake, catalog)
-    sources = [_source_row(source) for source in facts.trained_sources]
-    mixes = [_mix_row(mix) for mix in facts.mixes]
-    tables = {
-        "sources.csv": _csv(sources, _SOURCE_FIELDS),
-        "mixes.csv": _csv(mixes, _MIX_ROW_FIELDS),
-    }
-    document = describe(facts, tables)
-    warnings = validate(document, tables)
-    headline = f"{len(mixes)} mixes from {len(sources)} sources; valid Croissant 1.0"
-    page = html.page(
-        "Croissant metadata of the training mixes",
-        html.paragraph(str(document["description"])),
-        html.definitions(
-            {
-                "Licence": document["license"],
-                "Version": document["version"],
-                "Facts as of": document["datePublished"],
-            }
-        ),
-        html.heading("Mixes"),
-        html.records(mixes),
-        html.heading("Sources"),
-        html.records(sources),
-    )
-    return store_report(
-        lake,
-        ASSET,
-        {"croissant.json": as_json(document), "croissant.html": page, **tables},
-        fingerprint=fingerprint,
-        passed=True,
-        headline=headline,
-        counts={"mixes": len(mixes), "sources": len(sources), "warnings": len(warnings)},
-        warnings=warnings,
-        tables={"mixes": markdown_table(mixes)},
-    )
+    sources, mixes, models = source_rows(facts), mix_rows(facts), checkpoint_rows(facts)
+    with tempfile.TemporaryDirectory(prefix="tritter-croissant-") as name:
+        folder = Path(name)
+        for file, content in {
+            "sources.csv": as_csv(sources, SOURCE_FIELDS),
+            "mixes.csv": as_csv(mixes, MIX_FIELDS),
+            "checkpoints.csv": as_csv(models, CHECKPOINT_FIELDS),
+        }.items():
+            (folder / file).write_bytes(content)
+        for mix in facts.mixes:
+            if mix.rows <= MAX_ROWS:
+                write_rows(lake, mix.phase, folder)
+        files = {path.name: path for path in sorted(folder.iterdir())}
+        document = describe(facts, files, read_provider(catalog.root))
+        warnings = validate(document, folder)
+        page = html.page(
+            "Croissant metadata of the training mixes",
+            html.paragraph(str(document["description"])),
+            html.definitions(
+                {
+                    "Licences of the rows": document["license"],
+                    "Version": document["version"],
+                    "Facts as of": document["datePublished"],
+                }
+            ),
+            html.heading("Mixes"),
+            html.records(mixes),
+            html.heading("What checkpoints read"),
+            html.records(models, caption="Phase by phase, ancestors included"),
+            html.heading("Sources"),
+            html.records(sources),
+            html.heading("Responsible AI"),
+            html.definitions(_readable(_RESPONSIBLE_AI | _biases(facts))),
+            html.heading("Files"),
+            html.records(_listed(document)),
+        )
+        return store_report(
+            lake,
+            ASSET,
+            {"croissant.json": as_json(document), "croissant.html": page, **files},
+            fingerprint=fingerprint,
+            passed=True,
+            headline=f"{len(mixes)} mixes from {len(sources)} sources; valid Croissant 1.0",
+            counts={"mixes": len(mixes), "sources": len(sources), "warnings": len(warnings)},
+            warnings=warnings,
+            tables={"mixes": markdown_table(mixes)},
+        )
 
 
-_SOURCE_FIELDS = {
-    "id": "sc:Text",
-    "title": "sc:Text",
-    "address": "sc:URL",
-    "revision": "sc:Text",
-    "sha256": "sc:Text",
-    "license_wrapper": "sc:Text",
-    "license_concluded": "sc:Text",
-    "access_terms": "sc:Text",
-    "rows": "sc:Integer",
-    "tokens": "sc:Integer",
-}
-_MIX_ROW_FIELDS = {
-    "phase": "sc:Text",
-    "title": "sc:Text",
-    "rows": "sc:Integer",
-    "tokens": "sc:Integer",
-    "license_concluded": "sc:Text",
-    "obligations": "sc:Text",
-    "data_version": "sc:Text",
-}
-
-
-def _source_row(source: SourceFacts) -> dict[str, Any]:
-    licence = source.contract.licence if source.contract else None
-    return {
-        "id": source.id,
-        "title": source.title,
-        "address": source.address,
-        "revision": source.revision,
-        "sha256": source.digest,
-        "license_wrapper": licence.wrapper if licence else "NOASSERTION",
-        "license_concluded": conjunction(source.licences),
-        "access_terms": licence.access_terms if licence else "",
-        "rows": sum(source.mix_rows.values()),
-        "tokens": sum(source.mix_tokens.values()),
-    }
-
-
-def _mix_row(mix: MixFacts) -> dict[str, Any]:
-    return {
-        "phase": mix.phase,
-        "title": mix.title,
-        "rows": mix.rows,
-        "tokens": mix.tokens,
-        "license_concluded": conjunction(mix.licences),
-        "obligations": " ".join(sorted(mix.obligations)),
-        "data_version": mix.data_version,
-    }
-
-
-def describe(facts: DataFacts, tables: Mapping[str, bytes]) -> dict[str, Any]:
-    """Returns the JSON-LD document; `tables` are the CSV files beside it."""
-    distribution: list[dict[str, Any]] = [
-        {
-            "@type": "cr:FileObject",
-            "@id": name,
-            "name": name,
-            "contentUrl": name,
-            "contentSize": f"{len(content)} B",
-            "encodingFormat": "text/csv",
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        for name, content in tables.items()
-    ]
+def describe(facts: DataFacts, files: Mapping[str, Path], provider: Provider) -> dict[str, Any]:
+    """Returns the JSON-LD document; `files` are those beside it."""
+    distribution = [_file_object(name, path) for name, path in files.items()]
     record_sets = [
-        _record_set("sources", "sources.csv", "cr:FileObject", _SOURCE_FIELDS),
-        _record_set("mixes", "mixes.csv", "cr:FileObject", _MIX_ROW_FIELDS),
+        _record_set("sources", "sources.csv", SOURCE_FIELDS, key="id"),
+        _record_set("mixes", "mixes.csv", MIX_FIELDS, key="phase"),
+        _record_set("checkpoints", "checkpoints.csv", CHECKPOINT_FIELDS),
     ]
     for mix in facts.mixes:
-        files = f"{mix.phase}-files"
-        distribution.append(
-            {
-                "@type": "cr:FileSet",
-                "@id": files,
-                "name": files,
-                "description": f"Data files of the Delta table mix/{mix.phase}, data version "
-                f"{mix.data_version}; its log says which are current.",
-                "encodingFormat": "application/x-parquet",
-                "includes": f"mix/{mix.phase}/*.parquet",
-            }
-        )
-        types = {name: kind for name, (kind, _) in _MIX_FIELDS.items()}
-        texts = {name: text for name, (_, text) in _MIX_FIELDS.items()}
-        record_sets.append(_record_set(mix.phase, files, "cr:FileSet", types, texts))
+        file = f"{mix.phase}.parquet"
+        if file not in files:
+            file = f"{mix.phase}-files"
+            distribution.append(_file_set(file, mix.phase, mix.data_version))
+        record_sets.append(_record_set(mix.phase, file, ROW_FIELDS, key="id"))
     version = hashlib.sha256("".join(m.data_version for m in facts.mixes).encode()).hexdigest()
     licences = sorted({_license_url(key) for key in facts.licences()}) or ["NOASSERTION"]
     return {
@@ -204,74 +169,124 @@ def describe(facts: DataFacts, tables: Mapping[str, bytes]) -> dict[str, Any]:
         + (", ".join(facts.obligations()) or "none")
         + ". Attribution is in the NOTICE of the same lake.",
         "license": licences,
-        "url": "https://schema.org/Dataset",
+        "url": provider.website or "urn:tritter-assets:mix",
         "version": f"0.0.0+{version[:12]}",
         "datePublished": facts.as_of.isoformat(),
-        "creator": {"@type": "sc:Organization", "name": "the operator of this lake"},
+        "creator": {
+            "@type": "sc:Organization",
+            "name": provider.name or "the operator of this lake",
+        },
         "citeAs": "Cite the sources listed in the record set 'sources'.",
         "keywords": ["code", "licence", "provenance"],
-        "rai:dataCollection": "Rows are read from the pinned upstream files listed under "
-        "'sources'; see the asset graph.",
-        "rai:dataPreprocessingProtocol": "Fifteen filter stages write verdicts; redactions are "
-        "applied once; exact and near duplicates are removed with stored evidence.",
-        "rai:personalSensitiveInformation": "Personal data and secrets are detected by pattern "
-        "and redacted; removal requests propagate to copies and derived rows.",
+        **_RESPONSIBLE_AI,
+        **_biases(facts),
         "distribution": distribution,
         "recordSet": record_sets,
     }
 
 
-def _license_url(key: str) -> str:
-    simple = key.replace(".", "").replace("-", "").isalnum() and key != "NOASSERTION"
-    return f"https://spdx.org/licenses/{key}.html" if simple else key
+def _biases(facts: DataFacts) -> dict[str, list[str]]:
+    """What there is most of: the bias that the tables can show."""
+    found = []
+    for mix in facts.mixes:
+        total = max(sum(mix.language_tokens.values()), 1)
+        shares = [f"{k} {100 * n / total:.0f} %" for k, n in list(mix.language_tokens.items())[:5]]
+        found.append(f"{mix.phase}: tokens by language: {', '.join(shares) or 'none'}")
+    return {"rai:dataBiases": found}
 
 
-def _record_set(
-    name: str,
-    file: str,
-    kind: str,
-    fields: Mapping[str, str],
-    texts: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    container = "fileObject" if kind == "cr:FileObject" else "fileSet"
+def _readable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of the extension as words: `rai:dataUseCases` as `Data use cases`."""
+    words = {}
+    for name, value in fields.items():
+        text = "".join(f" {c.lower()}" if c.isupper() else c for c in name.removeprefix("rai:"))
+        words[text.capitalize()] = html.listing(value) if isinstance(value, list) else value
+    return words
+
+
+def _listed(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"file": f["name"], "size": f.get("contentSize", ""), "sha256": f.get("sha256", "")}
+        for f in document["distribution"]
+    ]
+
+
+def _file_object(name: str, path: Path) -> dict[str, Any]:
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
     return {
-        "@type": "cr:RecordSet",
+        "@type": "cr:FileObject",
         "@id": name,
         "name": name,
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"{name}/{column}",
-                "name": column,
-                "description": (texts or {}).get(column, column.replace("_", " ")),
-                "dataType": data_type,
-                "source": {container: {"@id": file}, "extract": {"column": column}},
-            }
-            for column, data_type in fields.items()
-        ],
+        "contentUrl": name,
+        "contentSize": f"{path.stat().st_size} B",
+        "encodingFormat": _PARQUET if name.endswith(".parquet") else _CSV,
+        "sha256": digest,
     }
 
 
-def validate(document: Mapping[str, Any], tables: Mapping[str, bytes]) -> list[str]:
+def _file_set(name: str, phase: str, data_version: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
+        "description": f"Data files of the Delta table mix/{phase}, data version {data_version}; "
+        "its log says which are current.",
+        "encodingFormat": _PARQUET,
+        "includes": f"mix/{phase}/*.parquet",
+    }
+
+
+def _license_url(key: str) -> str:
+    simple = key.replace(".", "").replace("-", "").isalnum()
+    listed = simple and key != "NOASSERTION" and not key.startswith("LicenseRef-")
+    return f"https://spdx.org/licenses/{key}.html" if listed else key
+
+
+def _record_set(
+    name: str, file: str, fields: Mapping[str, tuple[str, str]], *, key: str = ""
+) -> dict[str, Any]:
+    container = "fileSet" if file.endswith("-files") else "fileObject"
+    found: dict[str, Any] = {"@type": "cr:RecordSet", "@id": name, "name": name}
+    if key:
+        found["key"] = {"@id": f"{name}/{key}"}
+    found["field"] = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{name}/{column}",
+            "name": column,
+            "description": description,
+            "dataType": data_type,
+            "source": {container: {"@id": file}, "extract": {"column": column}},
+        }
+        for column, (data_type, description) in fields.items()
+    ]
+    return found
+
+
+def validate(document: Mapping[str, Any], folder: Path) -> list[str]:
     """Validates with mlcroissant and returns its warnings.
+
+    Args:
+        document: The metadata.
+        folder: Where the files are that it describes.
 
     Raises:
         ContractViolation: the metadata has errors.
     """
     import mlcroissant
 
-    with tempfile.TemporaryDirectory(prefix="tritter-croissant-") as folder:
-        for name, content in tables.items():
-            (Path(folder) / name).write_bytes(content)
-        path = Path(folder) / "croissant.json"
-        path.write_text(json.dumps(document), "utf-8")
-        try:
-            dataset = mlcroissant.Dataset(jsonld=str(path))
-        except mlcroissant.ValidationError as error:
-            raise ContractViolation(
-                f"the Croissant metadata is not valid: {error}: correct compliance/croissant.py"
-            ) from None
-        return sorted(str(warning) for warning in dataset.metadata.ctx.issues.warnings)
+    path = folder / ".croissant.json"
+    path.write_text(json.dumps(document), "utf-8")
+    try:
+        dataset = mlcroissant.Dataset(jsonld=str(path))
+    except mlcroissant.ValidationError as error:
+        raise ContractViolation(
+            f"the Croissant metadata is not valid: {error}: correct compliance/croissant.py"
+        ) from None
+    finally:
+        path.unlink()
+    return sorted(str(warning) for warning in dataset.metadata.ctx.issues.warnings)
 
 
 def _context() -> dict[str, Any]:
@@ -313,11 +328,3 @@ def _context() -> dict[str, Any]:
         "subField": "cr:subField",
         "transform": "cr:transform",
     }
-
-
-def _csv(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, str]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()

@@ -1,20 +1,28 @@
 """What the published papers say of sources, mixes and models: one reading of the stored tables.
 
-Croissant, the bill of materials, the training-data summary and the model card all start from
-`read_data_facts`, so they cannot contradict one another.
+Croissant, the bill of materials, the training-data summary, the data information and the cards all
+start from `read_data_facts`, so they cannot contradict one another.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from urllib.parse import urlsplit
 
 import polars as pl
 
+from tritter_assets.compliance.model_facts import (
+    ModelFacts,
+    joined,
+    phase_position,
+    read_model_facts,
+)
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.contracts.crate_origin import CrateOrigin
+from tritter_assets.contracts.parse_source import UNPINNED
 from tritter_assets.contracts.source import (
     FileOrigin,
     GitOrigin,
@@ -25,10 +33,11 @@ from tritter_assets.contracts.source import (
     SourceContract,
 )
 from tritter_assets.lake import Lake
-from tritter_assets.lineage.checkpoints import Checkpoint, checkpoints
+from tritter_assets.licensing.expression import join_and
 from tritter_assets.lineage.inventory import tables_under
 
-PHASE_ORDER = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
+_REVISIONS = 5
+"""Revisions of one unpinned source that are named; more of them pin nothing."""
 
 UNDATED = date(1970, 1, 1)
 """Stands where no contract says when its facts were read: papers are dated by data, not a clock."""
@@ -51,13 +60,24 @@ class SourceFacts:
     """Phase -> rows."""
     mix_tokens: Mapping[str, int]
     """Phase -> estimated tokens, every epoch counted."""
-    licences: Mapping[str, int]
-    """Concluded expression -> rows, over all mixes."""
+    phase_licences: Mapping[str, Mapping[str, int]]
+    """Phase -> concluded expression -> rows."""
+
+    @property
+    def licences(self) -> dict[str, int]:
+        """Concluded expression -> rows, over the phases of `mix_rows`; most rows first."""
+        total = joined(self.phase_licences.get(phase, {}) for phase in self.mix_rows)
+        return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
     @property
     def title(self) -> str:
         """The contract's title, or the id."""
         return self.contract.title if self.contract else self.id
+
+    @property
+    def domain(self) -> str:
+        """The host its files are fetched from; empty for a local file."""
+        return urlsplit(self.address).hostname or ""
 
     @property
     def as_of(self) -> date:
@@ -74,12 +94,20 @@ class MixFacts:
     rows: int
     tokens: int
     """Estimated, every epoch counted."""
+    unique_tokens: int
+    """Estimated, every row counted once."""
     licences: Mapping[str, int]
     """Concluded expression -> rows."""
     obligations: Mapping[str, int]
     generators: Mapping[str, int]
     modalities: Mapping[str, int]
     languages: Mapping[str, int]
+    language_tokens: Mapping[str, int]
+    """Language -> estimated tokens, every row counted once."""
+    made_here: Mapping[str, int]
+    """Generator -> rows of `synthetic/*` and `functions/*`: what this project derived itself."""
+    components: Mapping[str, int]
+    """Component -> rows it took."""
     sources: Mapping[str, int]
     data_version: str
 
@@ -90,7 +118,8 @@ class DataFacts:
 
     sources: Sequence[SourceFacts]
     mixes: Sequence[MixFacts]
-    models: Sequence[Checkpoint]
+    models: Sequence[ModelFacts]
+    """Every checkpoint with what it and its ancestors read, in the order of the phases."""
 
     @property
     def as_of(self) -> date:
@@ -102,6 +131,20 @@ class DataFacts:
         """The sources that a mix holds rows of."""
         return [source for source in self.sources if source.mix_rows]
 
+    def trained(self) -> DataFacts:
+        """Leaves out mixes that no checkpoint was trained on, and their rows in the sources."""
+        phases = {use.phase for model in self.models for use in model.phases}
+        sources = [
+            dataclasses.replace(
+                source,
+                mix_rows={p: n for p, n in source.mix_rows.items() if p in phases},
+                mix_tokens={p: n for p, n in source.mix_tokens.items() if p in phases},
+            )
+            for source in self.sources
+        ]
+        mixes = [mix for mix in self.mixes if mix.phase in phases]
+        return dataclasses.replace(self, sources=sources, mixes=mixes)
+
     def obligations(self) -> dict[str, int]:
         """Obligation -> rows, joined over all mixes."""
         return joined(mix.obligations for mix in self.mixes)
@@ -111,19 +154,10 @@ class DataFacts:
         return joined(mix.licences for mix in self.mixes)
 
 
-def joined(counts: Any) -> dict[str, int]:
-    """Adds up mappings of counts; keys in order."""
-    total: dict[str, int] = {}
-    for mapping in counts:
-        for key, number in mapping.items():
-            total[key] = total.get(key, 0) + number
-    return dict(sorted(total.items()))
-
-
 def read_data_facts(lake: Lake, catalog: Catalog) -> DataFacts:
     """Reads the stored tables once. Cost: group-bys over the mixes and raw sizes, no content."""
     mixes, by_source = [], []
-    for table in sorted(tables_under(lake, "mix"), key=_phase_position):
+    for table in sorted(tables_under(lake, "mix"), key=phase_position):
         phase = table.removeprefix("mix/")
         mixes.append(_mix_facts(lake, catalog, table, phase))
         tokens = (pl.col("estimated_tokens") * pl.col("epochs")).sum()
@@ -139,7 +173,7 @@ def read_data_facts(lake: Lake, catalog: Catalog) -> DataFacts:
     return DataFacts(
         sources=[_source_facts(lake, catalog, name, used) for name in ids],
         mixes=mixes,
-        models=sorted(checkpoints(lake), key=lambda model: _phase_position(model.asset)),
+        models=read_model_facts(lake),
     )
 
 
@@ -154,27 +188,30 @@ _NO_USE = pl.DataFrame(
 )
 
 
-def _phase_position(table: str) -> tuple[int, str]:
-    phase = table.rsplit("/", maxsplit=1)[-1]
-    return (PHASE_ORDER.index(phase) if phase in PHASE_ORDER else len(PHASE_ORDER), phase)
-
-
-def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+def _counts(frame: pl.DataFrame, column: str, *, of: str = "rows") -> dict[str, int]:
     named = frame.with_columns(pl.col(column).fill_null("(none)"))
-    grouped = (
-        named.group_by(column).agg(pl.sum("rows")).sort("rows", column, descending=[True, False])
-    )
-    return {str(key): int(rows) for key, rows in grouped.iter_rows()}
+    grouped = named.group_by(column).agg(pl.sum(of)).sort(of, column, descending=[True, False])
+    return {str(key): int(number) for key, number in grouped.iter_rows()}
 
 
 def _mix_facts(lake: Lake, catalog: Catalog, table: str, phase: str) -> MixFacts:
-    keys = ("source", "license_concluded", "generator", "modality", "language", "obligations")
+    keys = (
+        "source",
+        "license_concluded",
+        "generator",
+        "modality",
+        "language",
+        "component",
+        "obligations",
+        pl.col("table").str.starts_with("filtered/").not_().alias("derived"),
+    )
     grouped = (
         lake.scan(table)
         .group_by(keys)
         .agg(
             rows=pl.len().cast(pl.Int64),
             tokens=(pl.col("estimated_tokens") * pl.col("epochs")).sum(),
+            unique_tokens=pl.col("estimated_tokens").sum(),
         )
         .collect(engine="streaming")
     )
@@ -186,11 +223,15 @@ def _mix_facts(lake: Lake, catalog: Catalog, table: str, phase: str) -> MixFacts
         title=mix.title if mix else phase,
         rows=int(grouped["rows"].sum()),
         tokens=int(grouped["tokens"].sum()),
+        unique_tokens=int(grouped["unique_tokens"].sum()),
         licences=_counts(grouped, "license_concluded"),
         obligations=dict(sorted(_counts(obligations, "obligations").items())),
         generators=_counts(grouped, "generator"),
         modalities=_counts(grouped, "modality"),
         languages=_counts(grouped, "language"),
+        language_tokens=_counts(grouped, "language", of="unique_tokens"),
+        components=_counts(grouped, "component"),
+        made_here=_counts(grouped.filter(pl.col("derived")), "generator"),
         sources=_counts(grouped, "source"),
         data_version=state.data_version if state else "",
     )
@@ -204,6 +245,9 @@ def _source_facts(lake: Lake, catalog: Catalog, name: str, used: pl.DataFrame) -
     if lake.exists(raw):
         totals = lake.scan(raw).select(pl.len(), pl.col("content_bytes").sum()).collect()
         rows, size = int(totals.item(0, 0)), int(totals.item(0, 1) or 0)
+        if revision == UNPINNED:  # what was read is known all the same: each row says it
+            read = lake.scan(raw).select(pl.col("revision").unique()).collect()["revision"]
+            revision = ", ".join(sorted(read)) if 0 < len(read) <= _REVISIONS else UNPINNED
     mine = used.filter(pl.col("source") == name)
     phases = mine.group_by("phase").agg(pl.sum("rows"), pl.sum("tokens")).sort("phase")
     return SourceFacts(
@@ -211,12 +255,15 @@ def _source_facts(lake: Lake, catalog: Catalog, name: str, used: pl.DataFrame) -
         contract=contract,
         address=address,
         revision=revision,
-        digest=digest,
+        digest="" if digest == UNPINNED else digest,
         raw_rows=rows,
         raw_bytes=size,
         mix_rows=dict(phases.select("phase", "rows").iter_rows()),
         mix_tokens=dict(phases.select("phase", "tokens").iter_rows()),
-        licences=_counts(mine, "license_concluded"),
+        phase_licences={
+            str(phase): _counts(rows, "license_concluded")
+            for (phase,), rows in mine.partition_by("phase", as_dict=True).items()
+        },
     )
 
 
@@ -241,10 +288,5 @@ def origin_of(origin: Origin) -> tuple[str, str, str]:
 
 
 def conjunction(licences: Mapping[str, int]) -> str:
-    """Joins concluded expressions with AND, each as a unit; NOASSERTION when there are none."""
-    if not licences:
-        return "NOASSERTION"
-    parts = sorted(licences)
-    if len(parts) == 1:
-        return parts[0]
-    return " AND ".join(f"({part})" if " " in part else part for part in parts)
+    """Joins concluded expressions with AND; NOASSERTION when there are none or one is not known."""
+    return join_and(licences)

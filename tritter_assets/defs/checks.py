@@ -283,6 +283,29 @@ def report_passed_check(asset: str, name: str, description: str) -> StageCheck:
     return StageCheck(name=name, description=description, evaluate=evaluate)
 
 
+def provider_stated_check() -> StageCheck:
+    """What only the provider can say in the papers is said; warns and names what is not."""
+
+    def evaluate(platform: Platform, shards: Sequence[str]) -> CheckOutcome:
+        from tritter_assets.contracts.provider import FILE, read_provider
+
+        del shards
+        missing = read_provider(platform.catalog.root).missing()
+        return CheckOutcome(
+            passed=not missing,
+            warns_only=True,
+            summary=f"not stated in policy/{FILE}: {', '.join(missing)}" if missing else "",
+            facts={"missing": list(missing)},
+        )
+
+    return StageCheck(
+        name="provider_stated",
+        description="Every field of the papers that only the provider can state is stated.",
+        evaluate=evaluate,
+        blocking=False,
+    )
+
+
 def forgotten_is_absent_check() -> StageCheck:
     """Nothing that a removal request covers remains downstream of raw, by what is stored."""
 

@@ -7,15 +7,22 @@ from typing import Any
 
 from tritter_assets.compliance import (
     croissant,
+    dataset_cards,
     eu_summary,
     funnel,
     license_audit,
     name_audit,
     notice,
+    osaid,
     retention,
     spdx_bom,
 )
-from tritter_assets.defs.checks import forgotten_is_absent_check, report_passed_check
+from tritter_assets.contracts.provider import provider_digest
+from tritter_assets.defs.checks import (
+    forgotten_is_absent_check,
+    provider_stated_check,
+    report_passed_check,
+)
 from tritter_assets.defs.mixes import held_back
 from tritter_assets.defs.plots import stored_plot
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
@@ -45,7 +52,7 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
         description: str,
         deps: tuple[str, ...],
         *,
-        beside: Callable[[Platform], str] = held_back,
+        beside: Callable[[Platform], Any] = held_back,
     ) -> Stage:
         def work(step: Step) -> Any:
             summary = write(step.lake, catalog=step.catalog, fingerprint=step.fingerprint)
@@ -64,6 +71,8 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
         )
         if name == "license_audit":
             checks = (*checks, forgotten_is_absent_check())
+        if name == "eu_summary":
+            checks = (*checks, provider_stated_check())
         return Stage(
             key=f"compliance/{name}",
             group=Group.COMPLIANCE,
@@ -106,22 +115,43 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
         "croissant",
         croissant,
         croissant.write_croissant,
-        "Croissant description of the training data, validated by mlcroissant.",
-        (*tables("filtered"), *mixes),
+        "Croissant description of the training data and of what each checkpoint read, with the "
+        "rows of the mixes; validated by mlcroissant.",
+        (*tables("filtered"), *mixes, *models),
+        beside=published,
     )
     yield report(
         "spdx_bom",
         spdx_bom,
         spdx_bom.write_spdx_bom,
-        "SPDX 3 bill of materials of datasets, mixes and model.",
+        "SPDX 3 bill of materials of datasets, mixes, held-out sets and models.",
         (*tables("filtered"), *mixes, *models),
+        beside=published,
     )
     yield report(
         "eu_summary",
         eu_summary,
         eu_summary.write_eu_summary,
         "Summary of training content as Article 53(1)(d) of the EU AI Act asks for it.",
+        (*tables("filtered"), *mixes, *models),
+        beside=published,
+    )
+    yield report(
+        "osaid",
+        osaid,
+        osaid.write_osaid,
+        "Data information as the Open Source AI Definition asks for it: all data, how it was made, "
+        "and where to get it.",
+        (*tables("filtered"), *mixes, *models),
+        beside=published,
+    )
+    yield report(
+        "dataset_cards",
+        dataset_cards,
+        dataset_cards.write_dataset_cards,
+        "A Hugging Face data set card for each mix.",
         (*tables("filtered"), *mixes),
+        beside=published,
     )
     yield report(
         "funnel",
@@ -146,3 +176,8 @@ def compliance_stages(base: Platform, available: frozenset[str]) -> Iterable[Sta
         tables("filtered"),
         beside=lambda platform: name_audit.models_at_hand(platform.catalog),
     )
+
+
+def published(platform: Platform) -> list[str]:
+    """What the papers show beside the tables: what is held back, and the provider's statements."""
+    return [held_back(platform), provider_digest(platform.catalog.root)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tritter_assets.contracts.provider import provider_digest
 from tritter_assets.defs.audit import license_audit_check, require_admitted
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.lake.artifacts import MANIFEST_SCHEMA
@@ -65,6 +66,7 @@ def export_stages(base: Platform, model: str) -> Iterable[Stage]:
             "compliance/license_audit",
             *(f"mix/{phase}" for phase in base.catalog.mixes),
         ),
+        extra_inputs=lambda platform, _: provider_digest(platform.catalog.root),
         schema=MANIFEST_SCHEMA,
         kinds=frozenset({"markdown"}),
         owner="team:compliance",

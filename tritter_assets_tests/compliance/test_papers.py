@@ -1,28 +1,26 @@
-"""Notice, Croissant, bill of materials, training-data summary and model card of a small lake."""
+"""What holds for every paper of a small lake, and the notice."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tritter_assets.compliance.croissant import write_croissant
-from tritter_assets.compliance.data_facts import conjunction, read_data_facts
-from tritter_assets.compliance.eu_summary import TO_FILL, write_eu_summary
+from tritter_assets.compliance.data_facts import conjunction
+from tritter_assets.compliance.dataset_cards import write_dataset_cards
+from tritter_assets.compliance.eu_summary import write_eu_summary
 from tritter_assets.compliance.funnel import write_funnel
 from tritter_assets.compliance.license_texts import license_ids, license_text
 from tritter_assets.compliance.model_card import write_model_card
 from tritter_assets.compliance.notice import write_notice
+from tritter_assets.compliance.osaid import write_osaid
 from tritter_assets.compliance.report import ReportSummary
 from tritter_assets.compliance.retention import write_retention
-from tritter_assets.compliance.spdx_bom import build_bom, validate, write_spdx_bom
-from tritter_assets.errors import ContractViolation, MissingProvenance
+from tritter_assets.compliance.spdx_bom import write_spdx_bom
 from tritter_assets.lake import ArtifactStore, Lake
-from tritter_assets.lineage.forget import request_removal
 from tritter_assets.mixes.build import MIX_SCHEMA
 from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets_tests.lineage import small_lake as small
@@ -33,6 +31,8 @@ EVERY: tuple[Write, ...] = (
     write_croissant,
     write_spdx_bom,
     write_eu_summary,
+    write_osaid,
+    write_dataset_cards,
     write_funnel,
     write_retention,
     write_model_card,
@@ -111,89 +111,6 @@ def test_notice_fails_when_an_author_could_not_be_named(lake: Lake) -> None:
     summary = write(lake, write_notice)
     assert not summary.passed
     assert "filtered/gone" in summary.problems[0]
-
-
-def test_croissant_records_load(lake: Lake) -> None:
-    import mlcroissant
-
-    write(lake, write_croissant)
-    path = ArtifactStore(lake).open_local("compliance/croissant", "croissant.json")
-    dataset = mlcroissant.Dataset(jsonld=str(path))
-    rows = {row["sources/id"]: row for row in dataset.records("sources")}
-    assert rows[b"alpha"]["sources/license_concluded"] == b"MIT"
-    assert rows[b"beta"]["sources/tokens"] == 80
-
-
-def test_bill_of_materials_links_model_mix_and_sources(lake: Lake) -> None:
-    write(lake, write_spdx_bom)
-    graph = json.loads(read(lake, "compliance/spdx_bom", "spdx_bom.json"))["@graph"]
-    names = {
-        e["spdxId"].rsplit(":bom:", 1)[-1].partition(":")[2]: e for e in graph if "spdxId" in e
-    }
-    relations: dict[str, list[tuple[str, list[str]]]] = {}
-    for element in graph:
-        if element["type"] == "Relationship":
-            relations.setdefault(element["relationshipType"], []).append(
-                (element["from"], element["to"])
-            )
-    assert [(a[-17:], [b[-15:] for b in to]) for a, to in relations["trainedOn"]] == [
-        ("model:phase1_base", ["mix:phase1_base"])
-    ]
-    assert len(relations["descendantOf"][0][1]) == 2
-    packages = [
-        n for n, e in names.items() if e["type"] in ("dataset_DatasetPackage", "ai_AIPackage")
-    ]
-    assert len(packages) == 4
-    for kind in ("hasDeclaredLicense", "hasConcludedLicense"):
-        assert len(relations[kind]) == len(packages)
-        assert all(len(to) == 1 for _, to in relations[kind])
-    assert names["source:alpha"]["software_packageUrl"] == "pkg:pypi/alpha@1.0.0"
-    assert names["source:alpha"]["verifiedUsing"][0]["hashValue"] == "ab" * 32
-
-
-def test_an_invalid_bill_of_materials_is_refused(lake: Lake) -> None:
-    document = build_bom(read_data_facts(lake, small.full_catalog()), small.full_catalog())
-    broken: dict[str, Any] = json.loads(document)
-    for element in broken["@graph"]:
-        element.pop("dataset_datasetType", None)
-    with pytest.raises(ContractViolation, match="datasetType"):
-        validate(json.dumps(broken).encode())
-
-
-def test_summary_fills_what_it_knows_and_marks_the_rest(lake: Lake) -> None:
-    summary = write(lake, write_eu_summary)
-    document = json.loads(read(lake, "compliance/eu_summary", "eu_summary.json"))
-    general = document["general_information"]
-    assert general["provider"]["name"] == TO_FILL
-    assert general["modalities"][0]["size"] == "less than 1 billion tokens"
-    assert general["latest_date_of_collection"] == "2026-11-01"
-    sources = document["list_of_data_sources"]
-    assert [s["source"] for s in sources["publicly_available_datasets"]] == ["alpha", "beta"]
-    assert [s["generator"] for s in sources["synthetic_data"]] == ["rule_based"]
-    assert document["data_processing"]["reservation_of_rights"]["documents_refused_by_licence"] == 1
-    assert len(summary.warnings) == 4
-
-
-def test_model_card_has_front_matter_and_figures(lake: Lake) -> None:
-    write(lake, write_model_card)
-    text = read(lake, "export/model_card", "README.md")
-    front = yaml.safe_load(text.split("---\n")[1])
-    assert front["license"] == "other"
-    for words in ("| phase1_base |", "8.3", "5.1", "Apache-2.0", "attribution", "verified again"):
-        assert words in text
-
-
-def test_model_card_of_a_marked_checkpoint_fails(lake: Lake) -> None:
-    request_removal(lake, "id", small.KEPT["id"], "asked", "2026-11-24T06:00:00Z")
-    summary = write(lake, write_model_card)
-    assert not summary.passed
-    assert "contains_removed" in summary.problems[0]
-    assert "contains_removed" in read(lake, "export/model_card", "README.md")
-
-
-def test_model_card_needs_a_model(tmp_path: Path) -> None:
-    with pytest.raises(MissingProvenance, match="train a phase first"):
-        write(Lake.at(tmp_path), write_model_card)
 
 
 def test_license_texts_are_what_their_names_say() -> None:
