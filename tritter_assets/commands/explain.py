@@ -1,4 +1,4 @@
-"""`tritter explain`: why a document or a packed token may be trained on."""
+"""`tritter explain`: why a document or a packed token may be trained on; what a model read."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 from tritter_assets.commands.terminal import plain, settings_of, write_json
 
 if TYPE_CHECKING:
-    from tritter_assets.lineage.explain import Explanation
+    from typing import Any
 
-HELP = "explain a document or a packed token"
+HELP = "explain a document, a packed token or sequence, or a checkpoint"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument(
-        "what", metavar="ID", help="document id, REPO:PATH, or packed/PHASE_CONTEXT:SEQUENCE@OFFSET"
+        "what",
+        metavar="ID",
+        help="document or sequence id, or its first digits; REPO:PATH; FILE.parquet:OFFSET (a "
+        "token of a packed file, a row of another); packed/PHASE_CONTEXT:SEQUENCE[@TOKEN]; "
+        "model/PHASE",
     )
 
 
@@ -29,12 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     found = explain(settings.lake(), arguments.what, settings.catalog())
     if arguments.json:
         return write_json(found.as_dict())
-    _print_explanation(found)
+    _print_sections(found.as_dict())
     return 0
 
 
-def _print_explanation(found: Explanation) -> None:
-    sections = found.as_dict()
+def _print_sections(sections: dict[str, Any]) -> None:
     print(f"# {sections.pop('subject')}")
     for name, value in sections.items():
         if not value:

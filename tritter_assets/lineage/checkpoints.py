@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.fs as pafs
 
 from tritter_assets.lake import ArtifactStore, Lake
-from tritter_assets.lineage.inventory import tables_under
+from tritter_assets.lineage.inventory import data_files, tables_under
 from tritter_assets.lineage.where import any_of, segment_documents
 
 SEEN_FILE = "seen_documents.parquet"
@@ -154,4 +155,12 @@ def packed_rows(lake: Lake, checkpoint: Checkpoint) -> pl.LazyFrame | None:
     if state is not None and wanted == state.data_version:
         return lake.scan(table)
     version = lake.version_of(table, wanted)
-    return None if version is None else lake.scan(table, version=version)
+    if version is None or not _are_kept(lake, table, version):
+        return None
+    return lake.scan(table, version=version)
+
+
+def _are_kept(lake: Lake, table: str, version: int) -> bool:
+    filesystem = lake.location.filesystem(table)
+    infos = filesystem.get_file_info(data_files(lake, table, version))
+    return all(info.type == pafs.FileType.File for info in infos)

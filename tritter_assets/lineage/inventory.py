@@ -7,8 +7,11 @@ lake, and audits and removals must see them. So tables are listed from the store
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
+import polars as pl
 import pyarrow.fs as pafs
+from deltalake import DeltaTable
 
 from tritter_assets.lake import Lake
 
@@ -42,6 +45,17 @@ def tables_under(lake: Lake, stage: str) -> tuple[str, ...]:
         return ()
     names = sorted(e.base_name for e in entries if e.type == pafs.FileType.Directory)
     return tuple(t for t in (f"{stage}/{name}" for name in names) if lake.exists(t))
+
+
+def data_files(lake: Lake, table: str, version: int | None = None) -> list[str]:
+    """Returns the data files of a version of a table, as paths in its folder, sorted.
+
+    Those of an earlier version may have been purged.
+    """
+    options = dict(lake.location.storage_options) or None
+    opened = DeltaTable(lake.location.uri(table), version=version, storage_options=options)
+    listed = pl.DataFrame(opened.get_add_actions(flatten=True))
+    return [] if listed.is_empty() else sorted(unquote(path) for path in listed["path"])
 
 
 def stage_of(table: str) -> str:

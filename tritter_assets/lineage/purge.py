@@ -32,13 +32,12 @@ from urllib.parse import unquote
 import polars as pl
 import pyarrow as pa
 import pyarrow.fs as pafs
-from deltalake import DeltaTable
 
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import ArtifactStore, Lake
 from tritter_assets.lake.removals import read_removals
 from tritter_assets.lineage.forget import request_removals
-from tritter_assets.lineage.inventory import PARTITION_COLUMNS, tables_under
+from tritter_assets.lineage.inventory import PARTITION_COLUMNS, data_files, tables_under
 from tritter_assets.lineage.tombstones import read_tombstones
 from tritter_assets.lineage.where import Location
 from tritter_assets.record import DOCUMENT_SCHEMA
@@ -135,12 +134,7 @@ def _without(batches: Iterator[pa.RecordBatch], goes: pl.Expr) -> Iterator[pa.Re
 
 
 def _delete_unreferenced(lake: Lake, table: str, report: PurgeReport) -> None:
-    opened = DeltaTable(
-        lake.location.uri(table), storage_options=dict(lake.location.storage_options) or None
-    )
-    filesystem = lake.location.filesystem(table)
-    listed = pl.DataFrame(opened.get_add_actions(flatten=True))
-    current = set() if listed.is_empty() else {unquote(path) for path in listed["path"]}
+    filesystem, current = lake.location.filesystem(table), set(data_files(lake, table))
     committed = _replaced_files(filesystem)
     oldest = time.time() - _BEING_WRITTEN_SECONDS
     for info in filesystem.get_file_info(pafs.FileSelector("", recursive=True)):

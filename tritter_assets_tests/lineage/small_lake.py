@@ -346,7 +346,14 @@ def write_pairs(lake: Lake, pairs: list[tuple[str, str, float, int, int]]) -> No
 
 
 def write_model(
-    lake: Lake, root: Path, phase: str, packed: str, parent: str | None, *, seen: bool = True
+    lake: Lake,
+    root: Path,
+    phase: str,
+    packed: str,
+    parent: str | None,
+    *,
+    seen: bool = True,
+    **more_facts: Any,
 ) -> None:
     state = lake.state(packed)
     assert state is not None
@@ -376,5 +383,5 @@ def write_model(
         "steps": 150,
         "trained_tokens": 4096,
         "recipe": {"hidden_size": 64, "num_layers": 2, "seed": 0},
-    }
+    } | more_facts
     ArtifactStore(lake).put(f"model/{phase}", files, fingerprint=fingerprint_of(facts), facts=facts)

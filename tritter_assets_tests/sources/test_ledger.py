@@ -15,7 +15,7 @@ from tritter_assets.contracts.source import SdistOrigin, SourceContract
 from tritter_assets.filters import apply, judge
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.lake.removals import read_removals
-from tritter_assets.lineage.explain import explain
+from tritter_assets.lineage.explain import explain_document
 from tritter_assets.sources.ingest import ingest_shard
 from tritter_assets.sources.ledger import (
     LEDGER_SCHEMA,
@@ -139,11 +139,11 @@ def test_what_was_skipped_is_listed_judged_counted_and_explained(tmp_path: Path)
     ]
 
     catalog = small_lake.full_catalog()
-    found = explain(lake, "o/r:b.py", catalog)
+    found = explain_document(lake, "o/r:b.py", catalog)
     assert found.document["reason"] == "blob_missing"
     assert [row["reason"] for row in found.verdicts] == ["blob_missing"]
-    assert explain(lake, found.document["id"], catalog).document == found.document
-    assert explain(lake, "o/r:a.py", catalog).document["table"] == "raw/small"
+    assert explain_document(lake, found.document["id"], catalog).document == found.document
+    assert explain_document(lake, "o/r:a.py", catalog).document["table"] == "raw/small"
 
 
 def test_a_run_killed_between_ledger_and_rows_leaves_the_old_shard_and_heals(
