@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritter_assets.dedup.bands import content_key
+from tritter_assets.dedup.cache_database import CACHE_VERSION
 from tritter_assets.dedup.clusters import cluster_rows
 from tritter_assets.dedup.document_cache import DOCUMENT_SCHEMA, DocumentCache
 from tritter_assets.dedup.index import INDEX_SCHEMA, IndexReport, ShardInput
@@ -64,7 +65,8 @@ def fitting(lake: Lake, version: str, tables: Sequence[str]) -> Mapping[str, Any
     for table in tables:
         state = lake.state(table)
         marks[table] = None if state is None else [state.table_version, state.data_version]
-    return {"version": version, "polars": pl.__version__, "tables": marks}
+    made_by = {"cache": CACHE_VERSION, "polars": pl.__version__}
+    return {"version": version, **made_by, "tables": marks}
 
 
 def read_signatures(lake: Lake, shard: Shard, columns: Sequence[str]) -> pl.DataFrame:

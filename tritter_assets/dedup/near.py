@@ -66,7 +66,8 @@ from tritter_assets.dedup.index import (
     signature_states,
 )
 from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
-from tritter_assets.dedup.verify import lake_reader, verify_pairs
+from tritter_assets.dedup.text_intake import keep_texts, text_reader
+from tritter_assets.dedup.verify import verify_pairs
 from tritter_assets.lake import Lake, PartitionState, fingerprint_of
 from tritter_assets.verdict import Reason
 
@@ -145,10 +146,12 @@ def update_near_index(
         found = chain(found, _crowd_pairs(lake, cache, runs, layout, crowd))
         candidates = _among_living(cache, distinct_pairs(found))
         cache.bury(gone)
+        cache.texts.drop(gone)
+        keep_texts(lake, cache, stale, fresh)
         if runs.settle(cache.dead()) == runs.num_entries:
             cache.forget_dead()
         verified = verify_pairs(
-            lake_reader(lake),
+            text_reader(lake, cache),
             candidates,
             _places(cache, candidates),
             threshold=threshold,
@@ -201,13 +204,11 @@ class _Bands:
         self._lake = lake
         self._layout = layout
         self._states = states
-        stored = {
-            (state.partition["source"], state.partition["shard"]): state
-            for state in lake.states(NEAR_BANDS)
-            if state.num_rows
-        }
+        stored = lake.fingerprints(NEAR_BANDS)
         self._held = frozenset(stored)
-        self.removed = tuple(sorted(self._held - set(states)))
+        self.removed = tuple(
+            (source, name) for source, name in sorted(stored) if (source, name) not in states
+        )
         wanted = {
             shard: _bands_fingerprint(layout.name, signed.data_version)
             for shard, signed in sorted(states.items())
@@ -216,7 +217,7 @@ class _Bands:
         self.changed = tuple(
             shard
             for shard, fingerprint in wanted.items()
-            if shard not in stored or stored[shard].fingerprint != fingerprint
+            if shard not in stored or stored[shard] != fingerprint
         )
 
     def of(self, contents: pl.Series) -> np.ndarray:

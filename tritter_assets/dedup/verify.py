@@ -1,6 +1,7 @@
 """Exact verification: the Jaccard similarity of candidate pairs, over their full shingle sets.
 
-Only documents that are in a candidate pair are read again. Pairs whose sizes alone rule out the
+Only documents that are in a candidate pair are read again, those with a kept text
+(`text_intake.py`) from there. Pairs whose sizes alone rule out the
 threshold (J <= smaller / larger) are never read. Documents are loaded in groups that fit half of
 the memory setting, ordered by the component of the candidate graph they lie in, so nearly every
 pair lies within one group; pairs across two groups load both.
@@ -77,6 +78,20 @@ def _wanted_rows(file: pq.ParquetFile, wanted: pl.Series) -> Iterator[pa.RecordB
         if len(positions):
             rows = file.read_row_group(group, columns=["id", "content", "content_sha256"])
             yield from rows.take(positions).combine_chunks().to_batches(max_chunksize=1024)
+
+
+def refuse_other_than_signed(documents: pl.DataFrame) -> None:
+    """Refuses documents (id, actual, content_sha256) that are not what their signatures are of.
+
+    Raises:
+        MissingProvenance: a document's content is another.
+    """
+    changed = documents.filter(pl.col("actual") != pl.col("content_sha256"))
+    if changed.height:
+        raise MissingProvenance(
+            f"document {changed['id'][0]} is not what was signed: materialise the "
+            "signatures of its shard again"
+        )
 
 
 def verify_pairs(
@@ -165,12 +180,7 @@ def _load(
             documents = pl.DataFrame(
                 {"id": batch.column("id"), "actual": batch.column("content_sha256")}
             ).join(expected, on="id", how="left", maintain_order="left")
-            changed = documents.filter(pl.col("actual") != pl.col("content_sha256"))
-            if changed.height:
-                raise MissingProvenance(
-                    f"document {changed['id'][0]} is not what was signed: materialise the "
-                    "signatures of its shard again"
-                )
+            refuse_other_than_signed(documents)
             sets = shingle_sets(batch.column("content"))
             lengths.append(sets.counts())
             hashes.append(sets.hashes)

@@ -41,9 +41,16 @@ class TableStates:
         opened: The table; nothing is committed through it.
         table: Its name in the lake.
         filesystem: Its folder.
+        before: Its states at an earlier version, from which transactions are read on.
     """
 
-    def __init__(self, opened: DeltaTable, table: str, filesystem: Any) -> None:
+    def __init__(
+        self,
+        opened: DeltaTable,
+        table: str,
+        filesystem: Any,
+        before: TableStates | None = None,
+    ) -> None:
         self._opened = opened
         self._table = table
         self._filesystem = filesystem
@@ -53,6 +60,7 @@ class TableStates:
         """One row per data file: path, size_bytes, partition.<column>, ..."""
         self._of: dict[tuple[tuple[str, str], ...], PartitionState | None] = {}
         self._transactions: dict[str, int] | None = None
+        self._known = None if before is None else before.known_transactions()
         names = [f"partition.{column}" for column in self.partition_columns]
         if not names or self.files.is_empty():
             total = 0 if self.files.is_empty() else int(self.files["size_bytes"].sum() or 0)
@@ -68,6 +76,26 @@ class TableStates:
         states = (self.of(dict(zip(columns, key, strict=True))) for key in self._bytes)
         return [state for state in states if state is not None]
 
+    def files_by_partition(self) -> dict[tuple[str, ...], list[tuple[str, int]]]:
+        """Returns path and size in bytes of every data file, by partition values."""
+        found: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+        if not self.files.is_empty():
+            names = [f"partition.{column}" for column in self.partition_columns]
+            for path, size, *place in self.files.select("path", "size_bytes", *names).iter_rows():
+                found.setdefault(tuple(place), []).append((path, size))
+        return found
+
+    def fingerprints(self) -> dict[tuple[str, ...], str]:
+        """Returns the fingerprint of every partition that holds files, by its values."""
+        self._read_transactions()
+        found = {}
+        for place in self._bytes:
+            prefix = application_id(dict(zip(self.partition_columns, place, strict=True)))
+            stored = self._transaction(f"{prefix}#fingerprint")
+            if stored is not None:
+                found[place] = from_transaction_version(stored)
+        return found
+
     def of(self, partition: Mapping[str, str]) -> PartitionState | None:
         """Returns the state of one partition, empty or not; None when it was never written."""
         key = tuple(partition.items())
@@ -76,6 +104,15 @@ class TableStates:
                 self._read_transactions()
             self._of[key] = self._look_up(partition)
         return self._of[key]
+
+    def release(self) -> DeltaTable | None:
+        """Gives the table away, when all that may yet be asked of it is known without it."""
+        self._read_transactions()
+        return None if self._transactions is None else self._opened
+
+    def known_transactions(self) -> tuple[int, dict[str, int]] | None:
+        """Returns the version and its transactions, when they were read."""
+        return None if self._transactions is None else (self.version, self._transactions)
 
     def _look_up(self, partition: Mapping[str, str]) -> PartitionState | None:
         prefix = application_id(partition)
@@ -97,7 +134,9 @@ class TableStates:
 
     def _read_transactions(self) -> None:
         if self._transactions is None:
-            self._transactions = application_transactions(self._filesystem, self.version)
+            self._transactions = application_transactions(
+                self._filesystem, self.version, self._known
+            )
 
     def _transaction(self, name: str) -> int | None:
         if self._transactions is not None:

@@ -37,7 +37,7 @@ from tritter_assets.lake.row_commits import (
     needs_row_commit,
     stored_files,
 )
-from tritter_assets.lake.seen import see_table
+from tritter_assets.lake.seen import see_table, table_to_commit
 from tritter_assets.lake.states import PartitionState, TableStates, application_id
 
 if TYPE_CHECKING:
@@ -147,40 +147,35 @@ class Lake:
             ContractViolation: rows do not fit the schema, or carry other partition values.
         """
         self._create(table, schema, list(partition_by))
-        opened = self._open(table)
-        listed = pl.DataFrame(opened.get_add_actions(flatten=True))
-        names = [f"partition.{column}" for column in partition_by]
-        held: dict[tuple[str, ...], list[tuple[str, int]]] = {}
-        if not listed.is_empty():
-            for path, size, *place in listed.select("path", "size_bytes", *names).iter_rows():
-                held.setdefault(tuple(place), []).append((path, size))
         filesystem = self.location.filesystem(table)
-        actions: list[AddAction | RemoveAction] = []
-        transactions: dict[str, int] = {}
-        for partition, rows, fingerprint in partitions:
-            self._check_partition(partition)
-            content = ContentHash()
-            writer = PartitionWriter(filesystem, schema, partition, table)
-            for batch in rows.to_batches():
-                for conformed in writer.conform(batch):
-                    content.update(conformed)
-                    writer.add(conformed)
-            place = tuple(partition[column] for column in partition_by)
-            now = int(time.time() * 1000)
-            actions += [
-                RemoveAction(path, True, now, size, dict(partition))
-                for path, size in held.get(place, [])
-            ]
-            actions += writer.finish()
-            transactions |= _transactions(partition, fingerprint, content)
-        if transactions:
-            opened.create_write_transaction(
-                actions,
-                "append",
-                schema,
-                partition_by=list(partition_by),
-                commit_properties=CommitProperties(app_transactions=_for_commit(transactions)),
-            )
+        with table_to_commit(self.location, table) as (opened, seen):
+            held = seen.files_by_partition()
+            actions: list[AddAction | RemoveAction] = []
+            transactions: dict[str, int] = {}
+            for partition, rows, fingerprint in partitions:
+                self._check_partition(partition)
+                content = ContentHash()
+                writer = PartitionWriter(filesystem, schema, partition, table)
+                for batch in rows.to_batches():
+                    for conformed in writer.conform(batch):
+                        content.update(conformed)
+                        writer.add(conformed)
+                place = tuple(partition[column] for column in partition_by)
+                now = int(time.time() * 1000)
+                actions += [
+                    RemoveAction(path, True, now, size, dict(partition))
+                    for path, size in held.get(place, [])
+                ]
+                actions += writer.finish()
+                transactions |= _transactions(partition, fingerprint, content)
+            if transactions:
+                opened.create_write_transaction(
+                    actions,
+                    "append",
+                    schema,
+                    partition_by=list(partition_by),
+                    commit_properties=CommitProperties(app_transactions=_for_commit(transactions)),
+                )
 
     def replace_keys(
         self,
@@ -210,31 +205,32 @@ class Lake:
             LakeCorruption: keys are to be replaced in a table that `write` wrote.
         """
         self._create(table, schema, [])
-        opened = self._open(table)
-        files = KeyedFiles(
-            self.location.filesystem(table),
-            table,
-            schema,
-            order=order,
-            files=stored_files(opened),
-            places=self.location.cache_folder(table) / "keys",
-            max_garbage=MAX_GARBAGE if self.location.is_local else 0.0,
-        )
-        if dropped is None:
-            change = files.replace_all(rows)
-        else:
-            change = files.replace_keys(dropped, rows, self._stored_content(opened, table))
-        transactions = _transactions(NO_PARTITION, fingerprint, change.content)
-        transactions |= {
-            name: total - _SIGNED for name, total in zip(_SUMS, change.content.sums, strict=True)
-        }
-        if needs_row_commit(opened, change):
-            commit_rows(Path(self.location.uri(table)), opened, change, transactions)
-        else:
-            properties = CommitProperties(app_transactions=_for_commit(transactions))
-            opened.create_write_transaction(
-                delta_actions(change), "append", schema, commit_properties=properties
+        with table_to_commit(self.location, table) as (opened, _):
+            files = KeyedFiles(
+                self.location.filesystem(table),
+                table,
+                schema,
+                order=order,
+                files=stored_files(opened),
+                places=self.location.cache_folder(table) / "keys",
+                max_garbage=MAX_GARBAGE if self.location.is_local else 0.0,
             )
+            if dropped is None:
+                change = files.replace_all(rows)
+            else:
+                change = files.replace_keys(dropped, rows, self._stored_content(opened, table))
+            transactions = _transactions(NO_PARTITION, fingerprint, change.content)
+            transactions |= {
+                name: total - _SIGNED
+                for name, total in zip(_SUMS, change.content.sums, strict=True)
+            }
+            if needs_row_commit(opened, change):
+                commit_rows(Path(self.location.uri(table)), opened, change, transactions)
+            else:
+                properties = CommitProperties(app_transactions=_for_commit(transactions))
+                opened.create_write_transaction(
+                    delta_actions(change), "append", schema, commit_properties=properties
+                )
         return change
 
     def _stored_content(self, opened: DeltaTable, table: str) -> ContentHash:
@@ -264,14 +260,15 @@ class Lake:
         filters = [(column, "=", value) for column, value in partition.items()] or None
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
             try:
-                self._open(table).create_write_transaction(
-                    [*actions],
-                    "overwrite",
-                    schema,
-                    partition_by=list(partition),
-                    partition_filters=filters,
-                    commit_properties=properties,
-                )
+                with table_to_commit(self.location, table) as (opened, _):
+                    opened.create_write_transaction(
+                        [*actions],
+                        "overwrite",
+                        schema,
+                        partition_by=list(partition),
+                        partition_filters=filters,
+                        commit_properties=properties,
+                    )
                 return
             except CommitFailedError:
                 if attempt == _COMMIT_ATTEMPTS:
@@ -328,6 +325,11 @@ class Lake:
         """Returns the state of every partition that holds files; the log is read once."""
         seen = self._see(table)
         return [] if seen is None else seen.all()
+
+    def fingerprints(self, table: str) -> dict[tuple[str, ...], str]:
+        """Returns the fingerprint of every partition that holds files, by partition values."""
+        seen = self._see(table)
+        return {} if seen is None else seen.fingerprints()
 
     def is_fresh(
         self, table: str, fingerprint: str, partition: Mapping[str, str] = NO_PARTITION

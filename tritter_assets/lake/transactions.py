@@ -15,13 +15,20 @@ import pyarrow.parquet as pq
 _LOG = "_delta_log"
 
 
-def application_transactions(filesystem: Any, version: int) -> dict[str, int] | None:
+def application_transactions(
+    filesystem: Any, version: int, known: tuple[int, dict[str, int]] | None = None
+) -> dict[str, int] | None:
     """Returns application id to version as of a table version.
+
+    From those of an earlier version of the same table, when they are `known`.
 
     None when the log is not of the plain kind (a newer checkpoint, one in parts, a gap left by a
     clean-up in progress): ask `DeltaTable.transaction_version` for each name then.
     """
     try:
+        if known is not None:
+            found = dict(known[1])
+            return _read_commits(filesystem, range(known[0] + 1, version + 1), found)
         return _read(filesystem, version)
     except (FileNotFoundError, KeyError):
         return None
@@ -42,7 +49,11 @@ def _read(filesystem: Any, version: int) -> dict[str, int] | None:
             if row["appId"] is not None:
                 found[row["appId"]] = int(row["version"])
         first = number + 1
-    for number in range(first, version + 1):
+    return _read_commits(filesystem, range(first, version + 1), found)
+
+
+def _read_commits(filesystem: Any, versions: range, found: dict[str, int]) -> dict[str, int]:
+    for number in versions:
         with filesystem.open_input_stream(f"{_LOG}/{number:020d}.json") as stream:
             text = stream.read().decode()
         for line in text.splitlines():

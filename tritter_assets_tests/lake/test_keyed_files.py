@@ -135,9 +135,14 @@ def test_a_commit_that_another_writer_overtakes_is_refused(tmp_path, monkeypatch
     lake = Lake.at(tmp_path)
     state = numbered(10)
     replace(lake, frame(state), None)
-    opened = lake._open("t")
-    replace(lake, frame({}), pl.Series(["000001"]))
-    monkeypatch.setattr(lake, "_open", lambda table: opened)
+    real = keyed_files.KeyedFiles.replace_keys
+
+    def overtaken(*arguments):
+        monkeypatch.undo()
+        replace(Lake.at(tmp_path), frame({}), pl.Series(["000001"]))
+        return real(*arguments)
+
+    monkeypatch.setattr(keyed_files.KeyedFiles, "replace_keys", overtaken)
     with pytest.raises(LakeCorruption, match="another writer made version 2"):
         replace(lake, frame({}), pl.Series(["000002"]))
     assert lake.scan("t").collect().height == 9

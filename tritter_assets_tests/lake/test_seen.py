@@ -4,10 +4,12 @@ import shutil
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
-from tritter_assets.lake.seen import see_table
+from tritter_assets.lake.seen import see_table, table_to_commit
+from tritter_assets.lake.states import TableStates
 
 SCHEMA = pa.schema(
     [
@@ -75,6 +77,36 @@ def test_a_table_is_read_again_only_when_its_log_has_grown(tmp_path) -> None:
     assert second is not None
     assert second is not first
     assert len(second.all()) == 2
+
+
+def test_states_read_on_from_earlier_ones_are_those_of_the_whole_log(tmp_path) -> None:
+    lake = Lake.at(tmp_path)
+    for number in range(25):  # over a checkpoint
+        write(lake, (str(number % 7), (f"a{number}",), f"{number % 10}"))
+        held = lake.states("t")
+        opened = DeltaTable(lake.location.uri("t"))
+        anew = TableStates(opened, "t", lake.location.filesystem("t"))
+        assert held == anew.all()
+        assert lake.fingerprints("t") == {
+            tuple(state.partition.values()): state.fingerprint for state in held
+        }
+
+
+def test_a_failed_commit_leaves_what_was_there(tmp_path) -> None:
+    lake = Lake.at(tmp_path)
+    write(lake, ("0", ("a",), "1"))
+
+    def stopped() -> None:
+        with table_to_commit(lake.location, "t") as (opened, seen):
+            assert (opened.version(), len(seen.all())) == (1, 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert ids(lake) == ["a"]
+    assert lake.table_version("t") == 1
+    write(lake, ("0", ("b",), "2"))
+    assert lake.state("t", place("0")).fingerprint == "2" * 15
 
 
 def test_a_table_made_anew_is_not_taken_for_the_old_one(tmp_path) -> None:

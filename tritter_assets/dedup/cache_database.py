@@ -1,0 +1,128 @@
+"""The local database under the cache of an index: one transaction, lost or kept as a whole.
+
+The tables of the lake are the record. The cache holds what they say in an order that lets an
+update look up single contents. It is written in one transaction that ends after the last commit to
+the lake, and names the table versions it fits; killed before, or with tables it does not know, it
+is made again from the signatures, which costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE shards (number INTEGER PRIMARY KEY, source TEXT, shard TEXT, data_version TEXT,
+    first INTEGER, last INTEGER);
+CREATE TABLE documents (number INTEGER PRIMARY KEY, content INTEGER, identity INTEGER,
+    shard INTEGER, id TEXT, repo TEXT, path TEXT, license_concluded TEXT, content_sha256 BLOB,
+    normalized_sha256 BLOB, num_shingles INTEGER);
+CREATE INDEX documents_content ON documents (content);
+CREATE INDEX documents_identity ON documents (identity);
+CREATE TABLE pairs (a INTEGER, b INTEGER, jaccard REAL, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE same_id (a INTEGER, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE members (content INTEGER PRIMARY KEY, cluster_id TEXT, first_id TEXT);
+CREATE TABLE tallies (cluster_id TEXT, source TEXT, action TEXT, documents INTEGER,
+    PRIMARY KEY (cluster_id, source, action)) WITHOUT ROWID;
+CREATE TABLE totals (source TEXT, action TEXT, documents INTEGER, PRIMARY KEY (source, action));
+CREATE TABLE dead (content INTEGER PRIMARY KEY);
+CREATE TABLE text_places (content INTEGER PRIMARY KEY, block INTEGER, start INTEGER, size INTEGER);
+CREATE TABLE text_blocks (number INTEGER PRIMARY KEY, packed BLOB);
+CREATE TABLE runs (name TEXT PRIMARY KEY, num_entries INTEGER);
+"""
+CACHE_VERSION = "2"
+"""2: texts of contents. A cache of another version is made anew."""
+
+_CACHE_KIB = 32 << 10
+_MAPPED_BYTES = 1 << 40
+"""Pages are looked at where they lie: 25 ms of 250 look-ups in 250,000 documents became 13."""
+
+
+class CacheDatabase:
+    """One open transaction on the cache of one index; `commit` keeps it, `close` alone does not.
+
+    Args:
+        folder: Where the database is.
+        fits: What the cache must have been made from (code, layout, table versions); with
+            anything else stored it is emptied.
+    """
+
+    def __init__(self, folder: Path, fits: Mapping[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / "documents.sqlite"
+        self._connection = self._connect()
+        try:
+            stored = self._meta("fits")
+        except sqlite3.DatabaseError:  # none yet, or not readable any more: it is only a cache
+            stored = None
+        wanted = canonical(fits)
+        self.is_new = stored != wanted
+        if self.is_new:
+            self._connection.close()
+            for file in folder.glob("documents.sqlite*"):
+                file.unlink()
+            self._connection = self._connect()
+            self._connection.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";"):
+                self._connection.execute(statement)
+        else:
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, isolation_level=None, timeout=60)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        # What a removal takes out does not stay behind in free pages.
+        connection.execute("PRAGMA main.secure_delete = ON")
+        return connection
+
+    def commit(self, fits: Mapping[str, Any]) -> None:
+        """Keeps what was done, as fitting these table versions."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('fits', ?)", (canonical(fits),)
+        )
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the database; what was not committed is forgotten."""
+        self._connection.close()
+
+    # -- statements -------------------------------------------------------------------------------
+
+    def _want(self, values: pl.Series) -> None:
+        run = self._connection.execute
+        run("CREATE TEMP TABLE IF NOT EXISTS wanted (value INTEGER PRIMARY KEY)")
+        run("DELETE FROM wanted")
+        ordered = values.unique().sort().to_list()
+        self._connection.executemany("INSERT INTO wanted VALUES (?)", [(v,) for v in ordered])
+
+    def _contents(self, statement: str) -> pl.Series:
+        return pl.Series([row[0] for row in self._all(statement)], dtype=pl.Int64)
+
+    def _count(self, name: str, change: int) -> None:
+        total = int(self._meta(name) or 0) + change
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(total)))
+
+    def _meta(self, name: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._connection.execute(statement, values).fetchall()
+
+    def _one(self, statement: str) -> int:
+        return self._connection.execute(statement).fetchone()[0]
+
+
+def canonical(value: Any) -> str:
+    """Returns JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
