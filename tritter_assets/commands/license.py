@@ -28,7 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if arguments.json:
         return write_json({"files": rows, "summary": summary})
-    keys = ("path", "license_concluded", "license_method", "license_confidence", "action")
+    keys = (
+        "path",
+        "license_declared",
+        "license_concluded",
+        "license_method",
+        "license_confidence",
+        "action",
+    )
     print_table([{key: row[key] for key in keys} for row in rows])
     print()
     print_table(summary, limit=None)

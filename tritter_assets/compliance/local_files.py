@@ -7,6 +7,7 @@ without a contract and without a lake. Nothing is unpacked and nothing is execut
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,17 @@ from typing import Any
 import polars as pl
 
 from tritter_assets.contracts.catalog import Catalog
+from tritter_assets.contracts.policy import Policy
 from tritter_assets.contracts.source import LicenceFacts, SdistOrigin, SourceContract
 from tritter_assets.errors import ContractViolation, UpstreamUnavailable
 from tritter_assets.licensing.admit import admit_frame
 from tritter_assets.licensing.conclude import Concluder
+from tritter_assets.licensing.dep5 import parse_dep5
+from tritter_assets.licensing.detect import identify_text
+from tritter_assets.licensing.expression import join_and
 from tritter_assets.record import Modality, content_sha256, document_id
-from tritter_assets.sources.archive import Member, archive_format, read_archive
+from tritter_assets.sources.archive import ARCHIVE_FORMATS, Member, archive_format, read_archive
+from tritter_assets.sources.language import guess_language
 from tritter_assets.sources.loader import Limits, LoaderContext, SkipLog
 from tritter_assets.sources.package_info import NO_INFO, parse_package_info
 from tritter_assets.sources.tree import (
@@ -75,6 +81,10 @@ _SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_module
 _PACKAGE_INFO = ("PKG-INFO", "METADATA")
 _FORMATS = {".whl": "zip", ".egg": "zip", ".crate": "tar.gz"}
 """Packages whose suffix does not tell their archive format."""
+_PROSE = frozenset({None, "text", "markdown", "restructuredtext"})
+_DIST_INFO = re.compile(r"^[^/]+\.(?:dist-info|egg-info)/(?:licenses/)?")
+"""A wheel keeps licence files there, under their paths in the source tree (PEP 639)."""
+_DEB_COPYRIGHT = re.compile(r"usr/share/doc/[^/]+/copyright")
 
 
 def local_documents(
@@ -95,6 +105,7 @@ def local_documents(
         raise UpstreamUnavailable(f"{path} does not exist: give a folder, an archive or a file")
     limits = Limits()
     texts: dict[str, str] = {}
+    metadata: tuple[tuple[str, str], ...] = ()
     info = NO_INFO
     for name, content in _files(path, limits):
         is_info = name.rsplit("/", 1)[-1] in _PACKAGE_INFO and name.count("/") <= 1
@@ -105,10 +116,17 @@ def local_documents(
             continue
         if is_info:
             info = parse_package_info(text) if info is NO_INFO else info
+        elif path.suffix.lower() == ".deb" and _DEB_COPYRIGHT.fullmatch(name):
+            found = _deb_metadata(text, catalog.policy)
+            metadata += found
+            if not found:
+                texts["copyright"] = text
         else:
-            texts[name] = text
+            texts[_DIST_INFO.sub("", name)] = text
+    if path.is_file() and not texts:
+        texts |= _licence_of_its_own(path)
     repo = "/".join(info.home) if info.home else path.resolve().name
-    evidence = tree_evidence(repo, texts, metadata=info.metadata, emails=info.emails)
+    evidence = tree_evidence(repo, texts, metadata=info.metadata + metadata, emails=info.emails)
     concluder = Concluder(catalog.policy, _contract(), {repo: evidence})
     context = LoaderContext(
         cache=Path(gettempdir()),
@@ -122,18 +140,49 @@ def local_documents(
             yield _complete(concluder.conclude(frame))
 
 
+def _licence_of_its_own(path: Path) -> dict[str, str]:
+    """A text file that is a licence, whatever its name: `MIT.txt`."""
+    prose = archive_format(path.name) is None and guess_language(path.name) in _PROSE
+    text = evidence_text(path.read_bytes()) if prose else None
+    return {"LICENSE": text} if text and identify_text(text).parts else {}
+
+
+def _deb_metadata(text: str, policy: Policy) -> tuple[tuple[str, str], ...]:
+    """Joins the paragraphs of a built package's copyright file.
+
+    Its globs name files of the source and not those installed, so that every paragraph may apply;
+    those for `debian/` describe the packaging.
+    """
+    paragraphs = [
+        paragraph
+        for paragraph in parse_dep5(text, policy)
+        if not all(glob.startswith("debian/") for glob in paragraph.globs)
+    ]
+    if not paragraphs:
+        return ()
+    return (("license_expression", join_and(p.expression for p in paragraphs)),)
+
+
 def license_path(path: Path, catalog: Catalog) -> list[dict[str, Any]]:
     """Returns one mapping per file: its licence, method, evidence, and what the policy says.
 
     Raises:
+        ContractViolation: there is no text in it.
         UpstreamUnavailable: the path does not exist.
         UnsafeArchive: an archive breaks a limit.
     """
     rows: list[dict[str, Any]] = []
-    for frame in local_documents(path, catalog):
+    skips = SkipLog()
+    for frame in local_documents(path, catalog, skips=skips):
         admitted = admit_frame(frame, catalog.policy, catalog.profile.use_profile)
         joined = frame.select(_LICENCE_COLUMNS).join(admitted, on="id", maintain_order="left")
         rows.extend(joined.to_dicts())
+    if not rows:
+        passed = ", ".join(f"{number} {reason}" for reason, number in sorted(skips.counts.items()))
+        raise ContractViolation(
+            f"{path} holds no text that could have a licence ({passed or 'no files'}): give a "
+            f"folder, a text file, or an archive ({', '.join((*ARCHIVE_FORMATS, 'whl', 'crate'))})"
+        )
     for row in rows:
         row["license_evidence"] = json.loads(row["license_evidence"])
         row["license_confidence"] = round(row["license_confidence"], 4)
@@ -232,7 +281,8 @@ def _files(path: Path, limits: Limits) -> Iterator[tuple[str, bytes]]:
         return
     names = [m.path.removeprefix("./") for m in _members(path, file_format, limits)]
     tops = {name.partition("/")[0] for name in names}
-    shared = len(tops) == 1 and all("/" in name for name in names)
+    # Of an installed package the top folder ("usr") is part of the path.
+    shared = file_format != "deb" and len(tops) == 1 and all("/" in name for name in names)
     for member in _members(path, file_format, limits):
         name = member.path.removeprefix("./")
         yield (name.partition("/")[2] if shared else name), member.content

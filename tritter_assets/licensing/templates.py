@@ -31,6 +31,7 @@ _NEAR = 0.72
 _MAX_NEAR = 6
 _MARGIN_WORDS = 12
 _TIE = 0.015
+_A_CLAUSE_MORE = 1.08
 _MAX_CANDIDATES = 48
 _BITS = 21
 
@@ -152,11 +153,14 @@ class TemplateIndex:
             scored = [match for match in near if match is not None]
         if not scored:
             return None
-        top = max(match.score for match in scored)
-        return max(
-            (match for match in scored if match.score >= top - _TIE),
-            key=lambda match: (match.size, match.score, match.spdx),
-        )
+        best = min(scored, key=lambda match: (-match.score, len(match.spdx), match.spdx))
+        # A text that holds a clause more contains the shorter one, too, and is nearly as like it.
+        longer = [
+            match
+            for match in scored
+            if match.score >= best.score - _TIE and match.size > best.size * _A_CLAUSE_MORE
+        ]
+        return max(longer, key=lambda match: (match.size, match.score)) if longer else best
 
     def words_of(self, spdx: str) -> list[str]:
         """Returns the words of a template."""

@@ -25,7 +25,8 @@ from tritter_assets_tests.benchmarks.peers.environments import environment
 FILES = 200
 _SECONDS = 900
 _HEAD = 4096
-_SUFFIXES = (".py", ".c", ".h", ".cpp", ".rs", ".sh", ".ps1", ".toml", ".md", ".rst")
+_SUFFIXES = (".py", ".pyx", ".c", ".h", ".cpp", ".hpp", ".rs", ".sh", ".ps1", ".js")
+"""Code: a manifest or a page of prose has no head that speaks for it."""
 _REFERENCE = "LicenseRef-scancode-unknown-license-reference"
 """ScanCode's word for "see LICENSE": no licence of its own."""
 
