@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,16 @@ import polars as pl
 import pytest
 
 from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.lake.removals import read_removals
+from tritter_assets.lineage.forget import request_removal
+from tritter_assets.lineage.proof import prove_absence
+from tritter_assets.lineage.purge import PurgeReport, purge_files, purge_rows
+from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets.settings import load_settings
 from tritter_assets_tests.corpus import write_project
 from tritter_assets_tests.lake.test_keyed_files import SCHEMA as KEYED
 from tritter_assets_tests.lake.test_table import MADE_FROM, SCHEMA, batch
+from tritter_assets_tests.lineage import small_lake as small
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -138,3 +145,43 @@ def test_a_source_goes_from_upstream_to_signatures_on_s3(
         result = job.execute_in_process(instance=instance, partition_key="000")
     assert result.success
     assert settings.lake().scan("signatures/small_mirror").collect().height == 3
+
+
+def test_requests_are_added_at_once_and_removed_files_purged(endpoint: str, tmp_path: Path) -> None:
+    settings = load_settings(
+        write_project(tmp_path),
+        ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint, "TRITTER_LAKE": "s3://tritter-lake/forget"},
+    )
+    lake = settings.lake()
+    gone = small.row("alpha", "ada/engine", "a.py", small.BODY)
+    for table in ("raw/alpha", "filtered/alpha"):
+        small.write(lake, table, [gone, small.GPL], DOCUMENT_SCHEMA, {"shard": "000"})
+    errors: list[BaseException] = []
+
+    def ask(number: int) -> None:
+        try:
+            request_removal(
+                settings.lake(),
+                "repo",
+                f"ada/{number or 'engine'}",
+                "asked",
+                "2026-11-24T06:00:00Z",
+            )
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    asked = read_removals(lake).filter(kind="repo")["value"]
+    assert set(asked) == {"ada/engine", "ada/1", "ada/2", "ada/3"}
+    report = PurgeReport()
+    purge_rows(lake, report)
+    small.write(lake, "filtered/alpha", [small.GPL], DOCUMENT_SCHEMA, {"shard": "000"})
+    assert not prove_absence(lake, small.CATALOG).remaining
+    purge_files(lake, small.full_catalog(), None, report)
+    assert report.num_files == 2
+    assert lake.scan("raw/alpha").collect().height == 1
