@@ -9,10 +9,13 @@ memory is bounded by the limit whatever the number of repositories. Texts are ke
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from tritter_assets.lake import Lake
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
@@ -21,6 +24,8 @@ MAX_LINE_CHARS = 500
 
 _BATCH_ROWS = 10_000
 _TEXTS_AT_ONCE = 100
+_TEXT_ROWS = 256
+_ORIGIN_COLUMNS = ("id", "source", "repo", "path", "revision", "license_concluded", "attribution")
 _MIN_MEMORY_BYTES = 256 << 20
 _FOLDER = r"regexp_replace({path}, '/?[^/]*$', '')"
 _COVERED = r"regexp_replace(regexp_replace({path}, '/?[^/]*$', ''), '(^|/)licen[cs]es?$', '', 'i')"
@@ -58,13 +63,13 @@ class NoticeRows:
         Args:
             lake: Where the mixes and their origin tables are.
             folder: Where the database and its spilled rows go.
-            memory_limit_bytes: Of the profile; half of it is used.
+            memory_limit_bytes: Of the profile; DuckDB takes a quarter, what passes by as much.
         """
         import duckdb
 
         self._lake = lake
         self._connection: Any = duckdb.connect(str(folder / "notice.duckdb"))
-        limit = max(memory_limit_bytes // 2, _MIN_MEMORY_BYTES)
+        limit = max(memory_limit_bytes // 4, _MIN_MEMORY_BYTES)
         self._run(f"SET memory_limit = '{limit >> 20}MiB'")
         self._run(f"SET temp_directory = '{folder / 'spill'}'")
         self._run("SET preserve_insertion_order = false")
@@ -126,18 +131,17 @@ class NoticeRows:
         """Yields each licence text once, sorted by hash."""
         self._run("CREATE TABLE bodies (sha256 TEXT, text TEXT)")
         for table in tables_under(self._lake, "license_texts"):
-            # The first table that holds a text gives it; a join of ids keeps the texts off memory.
-            self._connection.register("origin", self._lake.dataset(table))
-            self._run(
-                """
-                INSERT INTO bodies SELECT o.sha256, o.text FROM origin o
-                SEMI JOIN (SELECT "table", min(id) AS id FROM used GROUP BY sha256, "table"
-                           QUALIFY "table" = min("table") OVER (PARTITION BY sha256)) u
-                  ON o.id = u.id AND u."table" = ?
-                """,
-                [table],
-            )
-            self._connection.unregister("origin")
+            # The first table that holds a text gives it; only ids are joined, texts pass by.
+            with self._origin(table, ["id", "sha256", "text"], _TEXT_ROWS):
+                self._run(
+                    """
+                    INSERT INTO bodies SELECT o.sha256, o.text FROM origin o
+                    SEMI JOIN (SELECT "table", min(id) AS id FROM used GROUP BY sha256, "table"
+                               QUALIFY "table" = min("table") OVER (PARTITION BY sha256)) u
+                      ON o.id = u.id AND u."table" = ?
+                    """,
+                    [table],
+                )
         rows = self._stream(
             """
             SELECT sha256, repositories, text FROM bodies JOIN (
@@ -159,57 +163,67 @@ class NoticeRows:
         while batch := cursor.fetchmany(rows):
             yield from batch
 
+    @contextmanager
+    def _origin(self, table: str, columns: list[str], rows: int = _BATCH_ROWS) -> Iterator[None]:
+        """Makes a table of the lake readable as `origin`, once; its rows are not held."""
+        schema = pa.schema([self._lake.dataset(table).schema.field(name) for name in columns])
+        batches = self._lake.batches(table, columns=columns, batch_rows=rows)
+        self._connection.register("origin", pa.RecordBatchReader.from_batches(schema, batches))
+        try:
+            yield
+        finally:
+            self._connection.unregister("origin")
+
     def _add_files(self, table: str) -> None:
-        self._connection.register("origin", self._lake.dataset(table))
-        self._run(
-            f"INSERT INTO files SELECT source, repo, path, sha256, {_COVERED.format(path='path')},"
-            " ?, id FROM origin",
-            [table],
-        )
-        self._connection.unregister("origin")
+        with self._origin(table, ["source", "repo", "path", "sha256", "id"]):
+            self._run(
+                "INSERT INTO files SELECT source, repo, path, sha256, "
+                f"{_COVERED.format(path='path')}, ?, id FROM origin",
+                [table],
+            )
 
     def _add_mix(self, mix: str) -> None:
-        self._connection.register("mix", self._lake.dataset(mix))
-        for (table,) in self._run('SELECT DISTINCT "table" FROM mix ORDER BY 1'):
+        with self._origin(mix, ["table", "id", "source"]):
+            self._run("CREATE OR REPLACE TABLE trained AS FROM origin")
+        for (table,) in self._run('SELECT DISTINCT "table" FROM trained ORDER BY 1'):
             rows = self._add_table(table)
             if rows:
                 self.missing.append((mix, table, rows))
-        self._connection.unregister("mix")
 
     def _add_table(self, table: str) -> int:
         """Adds the lines of one origin table; returns how many mix rows it does not hold."""
         if table.split("/", 1)[0] not in DOCUMENT_STAGES or not self._lake.exists(table):
-            return int(self._run('SELECT count(*) FROM mix WHERE "table" = ?', [table])[0][0])
-        self._connection.register("origin", self._lake.dataset(table))
-        trained = 'SELECT id, source FROM mix WHERE "table" = ?'
+            query = 'SELECT count(*) FROM trained WHERE "table" = ?'
+            return int(self._run(query, [table])[0][0])
+        with self._origin(table, list(_ORIGIN_COLUMNS)):
+            self._run(
+                """
+                CREATE OR REPLACE TABLE here AS SELECT * FROM origin o
+                SEMI JOIN (SELECT id, source FROM trained WHERE "table" = ?) t
+                  ON o.id = t.id AND o.source = t.source
+                """,
+                [table],
+            )
         self._run(
-            f"""
-            INSERT INTO lines
-            SELECT DISTINCT o.source, o.repo, o.revision, o.license_concluded,
-                   unnest(string_split(coalesce(o.attribution, ''), chr(10)))
-            FROM (SELECT id, source, repo, revision, license_concluded, attribution FROM origin) o
-            SEMI JOIN ({trained}) m ON o.id = m.id AND o.source = m.source
-            """,
-            [table],
+            """
+            INSERT INTO lines SELECT DISTINCT source, repo, revision, license_concluded,
+                   unnest(string_split(coalesce(attribution, ''), chr(10)))
+            FROM here
+            """
         )
         self._run(
             f"""
-            INSERT INTO folders
-            SELECT DISTINCT o.source, o.repo, {_FOLDER.format(path="o.path")}
-            FROM (SELECT id, source, repo, path FROM origin WHERE contains(path, '/')) o
-            SEMI JOIN nested n ON o.source = n.source AND o.repo = n.repo
-            SEMI JOIN ({trained}) m ON o.id = m.id AND o.source = m.source
-            """,
-            [table],
+            INSERT INTO folders SELECT DISTINCT source, repo, {_FOLDER.format(path="path")}
+            FROM here SEMI JOIN nested USING (source, repo) WHERE contains(path, '/')
+            """
         )
         absent = self._run(
-            f"""
-            SELECT count(*) FROM ({trained}) m
-            ANTI JOIN (SELECT id, source FROM origin) o ON o.id = m.id AND o.source = m.source
+            """
+            SELECT count(*) FROM (SELECT id, source FROM trained WHERE "table" = ?)
+            ANTI JOIN here USING (id, source)
             """,
             [table],
         )
-        self._connection.unregister("origin")
         return int(absent[0][0])
 
 

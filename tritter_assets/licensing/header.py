@@ -319,8 +319,9 @@ def _read_words(words: str, label: str, taken: bool) -> _Reading:
     if any(opening in words for opening in _TEXT_OPENINGS):
         text = identify_text(words)
         if text.method != "none":
+            expression = _with_beside(text.spdx, words) if text.method == "template" else text.spdx
             sure = min(text.confidence, 0.95)
-            return _Reading(text.spdx, sure, text.spdx[:120], "taken" if taken else "file")
+            return _Reading(expression, sure, expression[:120], "taken" if taken else "file")
     notice = read_notice(words)
     if notice is None and label:
         notice = read_notice(f"license {label}")
@@ -328,6 +329,19 @@ def _read_words(words: str, label: str, taken: bool) -> _Reading:
         return _SILENT
     value = " ".join((words or label).split())[:120]
     return _Reading(notice.expression, notice.confidence, value, exact=notice.exact)
+
+
+def _with_beside(expression: str, words: str) -> str:
+    """Adds the licence that a notice beside a whole text names, where it is of another family.
+
+    Copyleft beside a text was seen when the text was identified.
+    """
+    notice = None if names_copyleft(words) else read_notice(words)
+    if notice is None or notice.expression == NOASSERTION:
+        return expression
+    known = {spdx.split("-")[0] for spdx in license_ids(expression)}
+    others = {spdx.split("-")[0] for spdx in license_ids(notice.expression)}
+    return expression if others <= known else join_and([expression, notice.expression])
 
 
 def _read_below(rest: str) -> str | None:

@@ -133,3 +133,45 @@ def test_a_box_around_a_tag_is_no_part_of_it() -> None:
     found = scan_header(text)
     assert found is not None
     assert found.expression == "BSD-3-Clause"
+
+
+@pytest.mark.parametrize(
+    ("before", "sign", "after"),
+    [
+        ("", "#", ""), ("", "//", ""), ("", "--", ""), ("", ";;", ""), ("", "%%", ""),
+        ("", "!", ""), ("", "C", ""), ("", "'", ""), ("", '"', ""), ("", "REM", ""),
+        ("", "@rem", ""), ("", "dnl", ""), ("", '.\\"', ""), ("", "//!", ""), ("", "::", ""),
+        ("/*\n", " *", " */"), ("/+\n", "", "+/"), ("<!--\n", "", "-->"), ("(*\n", "", "*)"),
+        ("{-\n", "", "-}"), ("{\n", "", "}"), ("{#\n", "", "#}"), ("{{!--\n", "", "--}}"),
+        ("<%--\n", "", "--%>"), ("<#\n", "", "#>"), ("#=\n", "", "=#"), ("#|\n", "", "|#"),
+        ("#[[\n", "", "]]"), ("--[[\n", "", "]]"), ("%{\n", "", "%}"), ("=pod\n\n", "", "\n=cut"),
+        ("<?xml version='1.0'?>\n<!--\n", "", "-->"), ("<?php\n/**\n", " *", " */"),
+        ("<!DOCTYPE html>\n<!--\n", "", "-->"), ("package a.b;\n\n/*\n", "", "*/"),
+        ("#ifndef A\n#define A\n/*\n", "", "*/"), ('"""A module."""\n', "#", ""),
+        ("#!/bin/sh\n", "#", ""), ('"""\n', "", '"""'), ("r'''\n", "", "'''"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_comments_of_every_language(before: str, sign: str, after: str, line_end: str) -> None:
+    for notice, expression in (
+        (GPL_HEADER, "GPL-2.0-or-later"),
+        (APACHE_HEADER, "Apache-2.0"),
+        (commented(MIT, "#"), "MIT"),
+    ):
+        plain = [line.removeprefix("#").strip() for line in notice.splitlines()]
+        lines = [f"{sign} {line}".rstrip() if sign else line for line in plain]
+        text = before + "\n".join(lines) + f"\n{after}\ncode here\n"
+        found = scan_header(text.replace("\n", line_end))
+        assert found is not None
+        assert (found.expression, found.scope) == (expression, "file")
+
+
+def test_a_manifest_in_json_is_no_comment() -> None:
+    assert scan_header('{\n  "name": "x",\n  "license": "GPL-3.0"\n}\n') is None
+
+
+def test_a_notice_beside_a_whole_text_of_another_licence_is_kept() -> None:
+    text = APACHE_HEADER + "#\n# Based on x:\n#\n" + commented(MIT, "#")
+    found = scan_header(text)
+    assert found is not None
+    assert (found.expression, found.scope) == ("Apache-2.0 AND MIT", "taken")
