@@ -10,11 +10,11 @@ at, so there are two rates: `header_mb_per_cpu_s` over the bytes of the files, a
 whole conclusion of each row, headers included. The peer is the extraction of reuse (SPDX tags and
 copyright lines, no notices), given the same heads.
 
-Texts: the licence files of the packages installed here, byte-distinct. `ours` is the rate for a text
-whose hash was met before, `new_per_cpu_s` that of one never met; the peer is askalono's Python
+Texts: the licence files of the packages installed here, byte-distinct. `ours` is the rate for a
+text whose hash was met before, `new_per_cpu_s` that of one never met; the peer is askalono's Python
 binding, called on every `ASKALONO_EVERY`th of the same texts, its templates loaded before.
-`same_as_askalono` is the share of those where both name the same one licence. All rates are per
-CPU second, all threads counted. `rss` is the peak in MB, the corpus included.
+`same_as_askalono` is the share of those where both name the same one licence. All rates are
+per CPU second, all threads counted. `rss` is the peak in MB, the corpus included.
 
 Prints one JSON object last.
 """
