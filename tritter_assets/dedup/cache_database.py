@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,11 @@ class CacheDatabase:
 
     Args:
         folder: Where the database is.
-        fits: What the cache must have been made from (code, layout, table versions); with
-            anything else stored it is emptied.
+        fits: Says of what the cache was made from (as `commit` took it) whether that will do;
+            otherwise the cache is emptied.
     """
 
-    def __init__(self, folder: Path, fits: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, fits: Callable[[Any], bool]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "documents.sqlite"
         self._connection = self._connect()
@@ -61,8 +61,7 @@ class CacheDatabase:
             stored = self._meta("fits")
         except sqlite3.DatabaseError:  # none yet, or not readable any more: it is only a cache
             stored = None
-        wanted = canonical(fits)
-        self.is_new = stored != wanted
+        self.is_new = stored is None or not fits(json.loads(stored))
         if self.is_new:
             self._connection.close()
             for file in folder.glob("documents.sqlite*"):

@@ -54,9 +54,42 @@ class Solved:
     """Rows of `INDEX_SCHEMA`."""
 
 
-def open_cache(lake: Lake, index: str, version: str, tables: Sequence[str]) -> DocumentCache:
-    """Opens the cache of an index; it is empty unless it fits the tables as they are now."""
-    return DocumentCache(lake.location.cache_folder(index), fitting(lake, version, tables))
+def open_cache(
+    lake: Lake, index: str, version: str, expected: Mapping[str, str]
+) -> tuple[DocumentCache, frozenset[str]]:
+    """Opens the cache of an index; it is empty unless it fits the tables as they are now.
+
+    Args:
+        lake: The lake.
+        index: Name of the index.
+        version: Of the code that makes it.
+        expected: The tables that are to be written, with the fingerprints they are to carry.
+
+    Returns:
+        The cache, and the tables that need no writing: a run that was killed before it could
+        keep its cache has committed what they are to hold.
+    """
+    now = fitting(lake, version, list(expected))
+    written: set[str] = set()
+
+    def fits(stored: Any) -> bool:
+        moved = [table for table in expected if stored["tables"].get(table) != now["tables"][table]]
+        for table in moved:
+            state = lake.state(table)
+            if state is None or state.fingerprint != expected[table]:
+                return False
+            if not lake.is_written_by_key(table):
+                return False
+        written.update(moved)
+        return {**stored, "tables": now["tables"]} == now
+
+    cache = DocumentCache(lake.location.cache_folder(index), fits)
+    return cache, frozenset() if cache.is_new else frozenset(written)
+
+
+def new_cache(lake: Lake, index: str) -> DocumentCache:
+    """Opens the cache of an index, emptied."""
+    return DocumentCache(lake.location.cache_folder(index), lambda _: False)
 
 
 def fitting(lake: Lake, version: str, tables: Sequence[str]) -> Mapping[str, Any]:
@@ -134,18 +167,25 @@ def solve_again(
 
 
 def write_clusters(
-    lake: Lake, cache: DocumentCache, index: str, solved: Solved, *, fingerprint: str
+    lake: Lake,
+    cache: DocumentCache,
+    index: str,
+    solved: Solved,
+    *,
+    fingerprint: str,
+    is_written: bool,
 ) -> None:
-    """Writes the solved clusters to the index and the cache, in place of what they were."""
-    dropped = None if solved.contents is None else cache.old_clusters(solved.contents)[0]
-    lake.replace_keys(
-        index,
-        solved.rows,
-        INDEX_SCHEMA,
-        order=INDEX_ORDER,
-        dropped=dropped,
-        fingerprint=fingerprint,
-    )
+    """Writes the solved clusters to the index (unless it has them) and to the cache."""
+    if not is_written:
+        dropped = None if solved.contents is None else cache.old_clusters(solved.contents)[0]
+        lake.replace_keys(
+            index,
+            solved.rows,
+            INDEX_SCHEMA,
+            order=INDEX_ORDER,
+            dropped=dropped,
+            fingerprint=fingerprint,
+        )
     place = ["id", "source", "shard"]
     named = solved.documents.join(solved.rows.select(*place, "cluster_id"), on=place, how="left")
     members = named.group_by("content").agg(

@@ -6,7 +6,7 @@ See `cache_database.py` for what a cache is, and `cluster_cache.py` for what is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ DOCUMENT_SCHEMA = {
 class DocumentCache(ClusterCache):
     """The cache of one index; see `CacheDatabase` for its arguments and its one transaction."""
 
-    def __init__(self, folder: Path, fits: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, fits: Callable[[Any], bool]) -> None:
         super().__init__(folder, fits)
         self.texts = TextStore(self._connection)
         self._shards = {
@@ -57,6 +57,11 @@ class DocumentCache(ClusterCache):
     def shard_versions(self) -> dict[tuple[str, str], str]:
         """Returns the data version that each shard's documents were taken from."""
         return {key: version for key, (_, version, _, _) in self._shards.items()}
+
+    def num_documents_of(self, shard: tuple[str, str]) -> int:
+        """Returns how many documents a known shard has here."""
+        _, _, first, last = self._shards[shard]
+        return last - first + 1
 
     def replace_shard(
         self, key: tuple[str, str], data_version: str | None, rows: pl.DataFrame

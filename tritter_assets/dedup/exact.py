@@ -52,12 +52,20 @@ def update_exact_index(
         MissingProvenance: an input has no signatures.
     """
     states = signature_states(lake, inputs)
-    cache = open_cache(lake, EXACT_INDEX, code_version(), [EXACT_INDEX])
+    expected = {EXACT_INDEX: fingerprint}
+    cache, written = open_cache(lake, EXACT_INDEX, code_version(), expected)
     with closing(cache):
         taken = take_documents(lake, cache, inputs, states)
         contents = None if taken.everything else taken.dirty
         solved = solve_again(cache, contents, match="content", reason=Reason.EXACT_DUPLICATE)
-        write_clusters(lake, cache, EXACT_INDEX, solved, fingerprint=fingerprint)
+        write_clusters(
+            lake,
+            cache,
+            EXACT_INDEX,
+            solved,
+            fingerprint=fingerprint,
+            is_written=EXACT_INDEX in written,
+        )
         report = report_of_cache(
             EXACT_INDEX,
             cache,

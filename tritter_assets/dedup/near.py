@@ -13,15 +13,16 @@ Output: `dedup/near_index` (see `index.py`), the evidence `dedup/near_pairs`, an
 
 Incremental: an update (1) takes the documents of changed shards into its cache, (2) looks the bands
 of new contents up among those of all, and verifies the pairs found, (3) writes the pairs of changed
-clusters, (4) writes the bands of changed shards, (5) writes changed clusters, (6) keeps its cache.
-A run killed before (3) has changed nothing; killed later, the cache does not fit the tables, and
-the next update makes everything anew, as a batch run. What is a candidate depends on the contents
-that are there alone (`crowds.py`), so the index is that of a batch run over the same documents.
+clusters, (4) writes changed clusters, (5) writes the bands of changed shards, (6) keeps its cache.
+A run killed before (6) has kept nothing in its cache; the next finds out again what changed, and
+passes over the tables that already carry the fingerprint it would write. With other inputs by
+then, or a cache that fits no such state, everything is made anew, as a batch run. What is a
+candidate depends on the contents that are there alone (`crowds.py`), so the index is that of a
+batch run over the same documents.
 
-Cost of an update: banding, look-up and verification in proportion to new contents; solving in
-proportion to changed clusters; writing in proportion to the files that hold them; and one read of
-the tables' logs. Verification reads row groups of `filtered/*`, so a candidate costs more than its
-own text.
+Cost of an update: banding, look-up, texts and verification in proportion to new contents; solving
+in proportion to changed clusters; writing in proportion to their rows, merges included
+(`lake/keyed_files.py`); and a look at the logs of the tables.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from tritter_assets.dedup.bands import (
 from tritter_assets.dedup.cluster_update import (
     Shard,
     fitting,
+    new_cache,
     open_cache,
     read_signatures,
     report_of_cache,
@@ -121,9 +123,13 @@ def update_near_index(
     """
     layout = layout_for(threshold)
     states = signature_states(lake, inputs)
-    version, tables = code_version(threshold), (NEAR_PAIRS, NEAR_INDEX)
+    version = code_version(threshold)
+    expected = {NEAR_PAIRS: fingerprint_of(NEAR_PAIRS, fingerprint), NEAR_INDEX: fingerprint}
     bands = _Bands(lake, layout, states)
-    cache = open_cache(lake, NEAR_INDEX, version, tables)
+    cache, written = open_cache(lake, NEAR_INDEX, version, expected)
+    if bands.are_ahead_of(cache):
+        cache.close()
+        cache, written = new_cache(lake, NEAR_INDEX), frozenset()
     with closing(cache):
         runs = BandRuns(
             lake.location.cache_folder(NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes
@@ -167,16 +173,24 @@ def update_near_index(
             match="near",
             reason=Reason.NEAR_DUPLICATE,
         )
-        lake.replace_keys(
-            NEAR_PAIRS,
-            evidence_rows(solved.pairs, solved.documents, layout.name),
-            PAIRS_SCHEMA,
-            order=("id_a", "id_b"),
-            dropped=None if solved.contents is None else cache.old_clusters(solved.contents)[1],
-            fingerprint=fingerprint_of(NEAR_PAIRS, fingerprint),
+        if NEAR_PAIRS not in written:
+            lake.replace_keys(
+                NEAR_PAIRS,
+                evidence_rows(solved.pairs, solved.documents, layout.name),
+                PAIRS_SCHEMA,
+                order=("id_a", "id_b"),
+                dropped=None if solved.contents is None else cache.old_clusters(solved.contents)[1],
+                fingerprint=expected[NEAR_PAIRS],
+            )
+        write_clusters(
+            lake,
+            cache,
+            NEAR_INDEX,
+            solved,
+            fingerprint=fingerprint,
+            is_written=NEAR_INDEX in written,
         )
         bands.put_in()
-        write_clusters(lake, cache, NEAR_INDEX, solved, fingerprint=fingerprint)
         details: dict[str, int | float | str] = {
             "shards": len(states),
             "shards_changed": len(bands.changed),
@@ -190,7 +204,7 @@ def update_near_index(
         num_documents = sum(state.num_rows for state in states.values())
         report = report_of_cache(NEAR_INDEX, cache, num_documents, details)
         cache.set_runs(runs.runs)
-        cache.commit(fitting(lake, version, tables))
+        cache.commit(fitting(lake, version, list(expected)))
         runs.sweep()
     return report
 
@@ -220,6 +234,20 @@ class _Bands:
             if shard not in stored or stored[shard] != fingerprint
         )
 
+    def are_ahead_of(self, cache: DocumentCache) -> bool:
+        """True when the bands that the cache's documents had are not stored any more.
+
+        They say which crowds a content left. It takes a run that is killed in the milliseconds
+        between its last commit and keeping its cache.
+        """
+        changing = {*self.removed, *self.changed}
+        return any(
+            shard not in changing
+            and (shard not in self._states or self._states[shard].data_version != version)
+            for shard, version in cache.shard_versions().items()
+            if cache.num_documents_of(shard)
+        )
+
     def of(self, contents: pl.Series) -> np.ndarray:
         """Returns the stored band hashes of contents that were in changed shards, sorted."""
         found = [np.zeros(0, dtype=np.uint64)]
@@ -241,7 +269,7 @@ class _Bands:
                     yield pq.ParquetFile(file).read(columns=["content", "band", "key"])
 
     def put_in(self) -> None:
-        """Writes the bands of changed shards in one commit; the pairs already cover them."""
+        """Writes the bands of changed shards in one commit, after what was found by them."""
         self._lake.write_partitions(
             NEAR_BANDS, self._parts(), BANDS_SCHEMA, partition_by=("source", "shard")
         )

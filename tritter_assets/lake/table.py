@@ -233,6 +233,14 @@ class Lake:
                 )
         return change
 
+    def is_written_by_key(self, table: str) -> bool:
+        """True when `replace_keys` can replace single keys of a table."""
+        try:
+            self._stored_content(self._open(table), table)
+        except LakeCorruption:
+            return False
+        return True
+
     def _stored_content(self, opened: DeltaTable, table: str) -> ContentHash:
         sums = [opened.transaction_version(name) for name in _SUMS]
         if sums[0] is None or sums[1] is None:

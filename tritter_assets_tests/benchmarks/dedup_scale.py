@@ -137,7 +137,7 @@ def measure_bands(num_documents: int, folder: Path) -> dict[str, Any]:
 
 def measure_cache(num_documents: int, folder: Path) -> dict[str, Any]:
     """Fills the cache of documents, then puts one more shard in and looks its contents up."""
-    cache = DocumentCache(folder, {})
+    cache = DocumentCache(folder, lambda _: True)
     cache.set_priorities({"s": 1})
     cpu = time.process_time()
     for number in range(num_documents // SHARD_DOCUMENTS):
@@ -146,7 +146,7 @@ def measure_cache(num_documents: int, folder: Path) -> dict[str, Any]:
     cache.commit({})
     cache.close()
     size = sum(file.stat().st_size for file in folder.iterdir())
-    cache = DocumentCache(folder, {})
+    cache = DocumentCache(folder, lambda _: True)
     cpu = time.process_time()
     cache.set_priorities({"s": 1})
     shard = rows(num_documents // SHARD_DOCUMENTS)
