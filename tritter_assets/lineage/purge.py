@@ -10,10 +10,13 @@
 | cache of an index | the whole of it while it knows a removed document, else its free pages |
 | downloads | archives, clones and pieces of the sources that held a removed document |
 
+Not touched: rows of duplicate indexes that deletion vectors hide, which hold ids and no text and
+go when their files are merged; exports and checkpoints, which are marked; Dagster's event log.
+
 Everything that was asked stays asked: tombstones are completed before anything goes, and a later
-version of upstream that brings a row back is judged, dropped, and purged like the first.
-Checkpoints and exports stay; they are marked. Purge while nothing else reads the lake: a reader of
-an earlier version loses its files. Killed at any point, purging again does the rest.
+version of upstream that brings a row back is judged, dropped, and purged like the first. Purge
+while nothing else reads the lake: a reader of an earlier version loses its files. Killed at any
+point, purging again does the rest.
 """
 
 from __future__ import annotations
