@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 
 from tritter_assets.contracts.policy_model import Policy
+from tritter_assets.licensing.detect import identify_text
 from tritter_assets.licensing.expression import normalize
+from tritter_assets.record import NOASSERTION
 
 _FORMAT = re.compile(r"^Format(?:-Specification)?:.*(?:copyright-format|dep5|DEP-5)", re.M | re.I)
 _FIELD = re.compile(r"^(?P<name>[A-Za-z-]+):(?P<value>[^\n]*(?:\n[ \t][^\n]*)*)", re.M)
@@ -39,16 +41,25 @@ def parse_dep5(text: str, policy: Policy) -> tuple[Dep5Paragraph, ...]:
     """Parses a copyright file; one in another format has no paragraphs."""
     if not is_dep5(text):
         return ()
+    blocks = [
+        {m["name"].lower(): m["value"] for m in _FIELD.finditer(block)}
+        for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n"))
+    ]
+    texts = {
+        name.lower(): body
+        for fields in blocks
+        for name, body in [_name_and_text(fields.get("license", ""))]
+        if name and body
+    }
     found: list[Dep5Paragraph] = []
-    for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
-        fields = {m["name"].lower(): m["value"].strip() for m in _FIELD.finditer(block)}
+    for fields in blocks:
         if "files" in fields and "license" in fields:
-            name = fields["license"].split("\n", 1)[0].strip()
+            name, body = _name_and_text(fields["license"])
             found.append(
                 Dep5Paragraph(
                     globs=tuple(fields["files"].split()),
-                    license_name=name,
-                    expression=_read(name, policy),
+                    license_name=name or body.strip().split("\n", 1)[0],
+                    expression=_read(name, body or texts.get(name.lower(), ""), policy),
                     copyright=tuple(
                         line.strip()
                         for line in fields.get("copyright", "").split("\n")
@@ -59,6 +70,12 @@ def parse_dep5(text: str, policy: Policy) -> tuple[Dep5Paragraph, ...]:
     return tuple(found)
 
 
+def _name_and_text(value: str) -> tuple[str, str]:
+    """Splits a License field: the short name stands on its first line, the text below it."""
+    name, _, body = value.partition("\n")
+    return name.strip(), body
+
+
 def paragraph_of(path: str, paragraphs: tuple[Dep5Paragraph, ...]) -> Dep5Paragraph | None:
     """Returns the paragraph that covers a path: the last one that matches, as DEP-5 says."""
     for paragraph in reversed(paragraphs):
@@ -67,12 +84,17 @@ def paragraph_of(path: str, paragraphs: tuple[Dep5Paragraph, ...]) -> Dep5Paragr
     return None
 
 
-def _read(name: str, policy: Policy) -> str:
+def _read(name: str, body: str, policy: Policy) -> str:
     # "A, and B or C": the comma closes what stands before it.
     clauses = [part.strip() for part in re.split(r",\s+and\s+", name)]
     if len(clauses) > 1:
-        return normalize(" AND ".join(f"({clause})" for clause in clauses), policy)
-    return normalize(name, policy)
+        name = " AND ".join(f"({clause})" for clause in clauses)
+    read = normalize(name, policy)
+    if read == NOASSERTION and body:
+        # A name of the packager's own ("BSD-3-clause-Regents"): its text says what it is.
+        found = identify_text(body)
+        return found.spdx if found.method == "template" else NOASSERTION
+    return read
 
 
 @functools.lru_cache(maxsize=4096)

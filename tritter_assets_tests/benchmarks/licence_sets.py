@@ -5,14 +5,15 @@ Rules by which a label is taken or left, all of them functions of the label and 
 - Packages: the label is the package's metadata. "BSD" without a version is permissive, as every BSD
   licence is. Metadata whose License field and classifiers are of different families contradicts
   itself.
-- Debian: the label is the DEP-5 paragraph that covers the file. A file with an SPDX tag is labelled
-  by its tag where only the paragraph for `*` covers it. A copyleft label is contradicted by a file
-  whose head grants rights (an SPDX tag, "permission is hereby granted", "redistribution and use",
-  "public domain", "unlimited permission", "without royalty") and which nowhere names a copyleft
-  licence; a permissive one by a file whose head names the GNU licences and nothing permissive, as
-  the build scripts do that packages carry along. A file is unanswerable when neither its
-  head nor any licence file of its tree says anything. At most `PER_PARAGRAPH` files of a paragraph
-  are asked, drawn by the hash of their path, so that no package speaks for the others.
+- Debian: the label is the DEP-5 paragraph that covers the file. Where only the paragraph for `*`
+  covers it, a file with an SPDX tag is labelled by its tag, and one that upstream's own REUSE file
+  names, or that lies in a subfolder with a licence file of its own, has no label. A copyleft label
+  is contradicted by a file whose head grants rights (an SPDX tag, "permission is hereby granted",
+  "redistribution and use", "public domain", "unlimited permission", "without royalty") and which
+  nowhere names a copyleft licence; a permissive one by a file whose head names the GNU licences and
+  grants nothing else, as build scripts do that packages carry along. A file is unanswerable when
+  neither its head nor any licence file of its tree says anything. At most `PER_PARAGRAPH` files of
+  a paragraph are asked, drawn by the hash of their path, so that no package speaks for the others.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -130,16 +132,21 @@ def _paragraphs(packaging: Path, policy: Policy) -> tuple[Dep5Paragraph, ...]:
 def _of_package(
     name: str, source: Path, paragraphs: tuple[Dep5Paragraph, ...], catalog: Catalog
 ) -> Iterator[Answer]:
-    asked: dict[Dep5Paragraph, list[tuple[str, Answer]]] = defaultdict(list)
+    asked: dict[Dep5Paragraph, list[tuple[str, str, Answer]]] = defaultdict(list)
     has_licence = False
+    folders: set[str] = set()
     for frame in local_documents(source, catalog):
         for row in frame.iter_rows(named=True):
             path, content = row["path"], row["content"]
-            has_licence |= is_license_file(path)
+            if is_license_file(path):
+                has_licence = True
+                folders.add(path.rpartition("/")[0])
             paragraph = paragraph_of(path, paragraphs)
             if paragraph is None:
                 continue
             label, contradicted = _file_label(paragraph, content)
+            if paragraph.is_general and row["license_method"] == "dep5":
+                label = NOASSERTION
             answer = Answer(
                 "debian",
                 f"{name}:{path}",
@@ -150,11 +157,18 @@ def _of_package(
                 or _NAMES_COPYLEFT.search(content[:_HEAD]) is not None,
             )
             order = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
-            asked[paragraph].append((order, answer))
-    for answers in asked.values():
-        for _, answer in sorted(answers, key=lambda entry: entry[0])[:PER_PARAGRAPH]:
+            asked[paragraph].append((order, path, answer))
+    for paragraph, answers in asked.items():
+        for _, path, answer in sorted(answers, key=lambda entry: entry[0])[:PER_PARAGRAPH]:
+            tagged = answer.label != paragraph.expression
+            own = paragraph.is_general and not tagged and _below_own_licence(path, folders - {""})
             if has_licence or answer.says_itself:
-                yield answer
+                yield replace(answer, label=NOASSERTION) if own else answer
+
+
+def _below_own_licence(path: str, folders: set[str]) -> bool:
+    parts = path.split("/")
+    return any("/".join(parts[:depth]) in folders for depth in range(1, len(parts)))
 
 
 def _file_label(paragraph: Dep5Paragraph, content: str) -> tuple[str, bool]:

@@ -7,7 +7,12 @@ import polars as pl
 
 from tritter_assets.contracts.policy import Policy
 from tritter_assets.contracts.source import HubOrigin, LicenceFacts
-from tritter_assets.licensing.conclude import Concluder, RepoEvidence, code_version
+from tritter_assets.licensing.conclude import (
+    STAGE_VERSION,
+    Concluder,
+    RepoEvidence,
+    code_version,
+)
 from tritter_assets_tests.licensing.conftest import contract_of
 from tritter_assets_tests.licensing.texts import (
     APACHE_HEADER,
@@ -211,6 +216,19 @@ def test_dep5(policy: Policy) -> None:
     assert frame["attribution"][1] == "2021 Joe\n2022 Jim"
 
 
+def test_dep5_names_of_a_packagers_own_are_read_by_their_texts(policy: Policy) -> None:
+    body = "\n".join(f" {line or '.'}" for line in BSD3.split("\n"))
+    dep5 = (
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+        "Files: *\nCopyright: 2020 Jane\nLicense: BSD-of-our-own\n\n"
+        f"Files: a.py\nCopyright: 2020 Jane\nLicense:\n{body}\n\n"
+        "Files: c.py\nCopyright: 2020 Jane\nLicense: beer\n Buy me one.\n\n"
+        f"License: BSD-of-our-own\n{body}\n"
+    )
+    frame = conclude(policy, {"a.py": "", "b.py": "", "c.py": ""}, dep5=dep5)
+    assert frame["license_concluded"].to_list() == ["BSD-3-Clause", "BSD-3-Clause", "NOASSERTION"]
+
+
 def test_the_rows_own_column(policy: Policy) -> None:
     frame = conclude(
         policy,
@@ -248,7 +266,7 @@ def test_order_and_batches_change_nothing(policy: Policy) -> None:
 
 def test_code_version_follows_the_aliases_only(policy: Policy) -> None:
     assert policy.conclusion_digest not in ("", policy.admission_digest)
-    assert code_version(policy).startswith("1.")
+    assert code_version(policy).startswith(f"{STAGE_VERSION}.")
 
 
 def test_a_permissive_part_frees_no_copyleft_file(policy: Policy) -> None:
