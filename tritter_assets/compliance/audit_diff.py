@@ -21,6 +21,7 @@ Cost: one group-by per table, twice as many judgements; evidence is read only wh
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -186,14 +187,19 @@ def _axes(names: Sequence[str], sides: tuple[_Side, _Side]) -> dict[str, pl.Expr
     axes: dict[str, pl.Expr] = {}
     if names:
         # Evidence is long and seldom the same twice: only that of rows which names could change.
-        words = pl.col("license_evidence").str.to_lowercase().str.replace_all(r"\s+", " ")
-        spoken = words.str.contains_any(list(names))
+        spoken = pl.col("license_evidence").str.contains(_pattern(names))
         axes["evidence"] = pl.when(spoken).then("license_evidence")
     before, after = (side.catalog.policy.opt_out for side in sides)
     if before != after:
         axes["out_before"] = _opted_out(before)
         axes["out_after"] = _opted_out(after)
     return axes
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Matches evidence that says one of the names, as whole words, alone or in a longer text."""
+    words = "|".join(r"\s+".join(map(re.escape, name.split())) for name in names)
+    return rf"(?i)(?:^|[^a-z0-9])(?:{words})(?:$|[^a-z0-9])"
 
 
 def _opted_out(opt_out: Mapping[str, tuple[str, ...]]) -> pl.Expr:
@@ -210,21 +216,30 @@ def _under(groups: pl.DataFrame, sides: tuple[_Side, _Side]) -> pl.DataFrame:
         source: _wrapper(contract.licence.wrapper, before, after)
         for source, contract in sides[0].catalog.sources.items()
     }
-    facts = ("license_concluded", "license_method", "license_confidence")
-    columns: dict[str, list[Any]] = {name: [] for name in (*facts, "license_wrapper", "certain")}
-    for row in groups.iter_rows(named=True):
-        stored = Reread(*(row[name] for name in facts))
-        found = reread(row["evidence"], stored, before, after) if row["evidence"] else stored
-        for name, value in zip(
-            facts, (found.concluded, found.method, found.confidence), strict=True
-        ):
-            columns[name].append(value)
-        columns["certain"].append(found.certain)
-        columns["license_wrapper"].append(wrappers.get(row["source"]) or row["license_wrapper"])
-    return groups.with_columns(
-        pl.Series(name, values, dtype=groups.schema.get(name, pl.Boolean))
-        for name, values in columns.items()
+    other = {source: wrapper for source, wrapper in wrappers.items() if wrapper is not None}
+    numbered = groups.with_row_index("number").with_columns(
+        license_wrapper=pl.col("source").replace_strict(
+            other, default=pl.col("license_wrapper"), return_dtype=pl.String
+        ),
+        certain=pl.lit(value=True),
     )
+    spoken = numbered.filter(pl.col("evidence").is_not_null())
+    facts = ("license_concluded", "license_method", "license_confidence")
+    found = [
+        reread(evidence, Reread(*stored), before, after)
+        for evidence, *stored in spoken.select("evidence", *facts).iter_rows()
+    ]
+    columns: dict[str, list[Any]] = {
+        "license_concluded": [each.concluded for each in found],
+        "license_method": [each.method for each in found],
+        "license_confidence": [each.confidence for each in found],
+        "certain": [each.certain for each in found],
+    }
+    changed = spoken.with_columns(
+        pl.Series(name, values, dtype=numbered.schema[name]) for name, values in columns.items()
+    )
+    silent = numbered.filter(pl.col("evidence").is_null())
+    return pl.concat([silent, changed]).sort("number").drop("number")
 
 
 def _wrapper(claimed: str, before: Policy, after: Policy) -> str | None:

@@ -200,27 +200,6 @@ def admit_frame(frame: pl.DataFrame, policy: Policy, use_profile: str) -> pl.Dat
     )
 
 
-def derived_generator(generators: list[str], policy: Policy) -> str:
-    """Returns the generator of a row made from others: the one whose terms bind most.
-
-    Args:
-        generators: Of the parents, and of whatever made the row. One that the policy does not
-            know counts as undisclosed.
-        policy: The policy.
-    """
-    known = [key if key in policy.generators else "undisclosed" for key in generators]
-
-    def severity(key: str) -> tuple[int, int, str]:
-        # Profiles are nested, so the parent that the most profiles refuse is refused wherever any
-        # parent is: a class admitted by one name cannot hide another.
-        refusing = sum(
-            key not in profile.admit_generators for profile in policy.use_profiles.values()
-        )
-        return refusing, policy.generators[key].rank, key
-
-    return max(known, key=severity, default="undisclosed")
-
-
 def _refuse(reason: Reason, chosen: str, action: Action) -> Admission:
     return Admission(action=action, reason=reason, obligations=(), chosen=chosen)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,10 @@ def unread(path: str, *statements: dict[str, Any], **fields: Any) -> dict[str, A
     )  # fmt: skip
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = small.build(tmp_path)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("built")
+    lake = small.build(root)
     rows = [
         small.KEPT,
         small.GPL,
@@ -56,7 +58,12 @@ def lake(tmp_path: Path) -> Lake:
         ),
     ]  # fmt: skip
     small.write(lake, "raw/alpha", rows, DOCUMENT_SCHEMA, SHARD)
-    return lake
+    return root
+
+
+@pytest.fixture
+def lake(built: Path, tmp_path: Path) -> Lake:
+    return Lake.at(shutil.copytree(built, tmp_path / "lake"))
 
 
 def diff(lake: Lake, tmp_path: Path, **edits: Edit) -> AuditDiff:

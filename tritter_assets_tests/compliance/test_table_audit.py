@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,16 @@ def write_export(lake: Lake, root: Path) -> None:
     ArtifactStore(lake).put(EXPORT, files, fingerprint="0" * 15, facts=facts)
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("built")
+    write_export(small.build(root), root)
+    return root
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = small.build(tmp_path)
-    write_export(lake, tmp_path)
-    return lake
+def lake(built: Path, tmp_path: Path) -> Lake:
+    return Lake.at(shutil.copytree(built, tmp_path / "lake"))
 
 
 full_catalog = functools.cache(small.full_catalog)

@@ -289,7 +289,7 @@ def _edit_files(folder: Path, atoms: list[Atom], decision: dict[str, Any] | None
         (folder / "decisions.yaml").write_text(text, "utf-8")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(atoms=st.lists(ATOMS, min_size=1, max_size=4), decision=st.none() | UNSIGNED)
 @example(atoms=[("aliases", ("name", "free_text", "proprietary", "MIT"))], decision=None)
 @example(atoms=[("aliases", ("name", "free_text", "our own terms", "MIT"))], decision=None)

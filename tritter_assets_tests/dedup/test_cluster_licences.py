@@ -41,7 +41,7 @@ def _indexed(lake: Lake, licences: list[str], *, near: bool) -> dict[str, dict[s
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(licences=st.lists(LICENCES, min_size=2, max_size=5), near=st.booleans())
 def test_members_keep_their_licences_and_conflicts_quarantine(
