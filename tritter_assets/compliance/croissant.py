@@ -49,6 +49,7 @@ ASSET = "compliance/croissant"
 NAME = "tritter-training-mixes"
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 
+_PIN = ("id", "title", "origin", "revision", "sha256")
 _CSV = "text/csv"
 _PARQUET = "application/x-parquet"
 _RESPONSIBLE_AI = {
@@ -113,7 +114,7 @@ def write_croissant(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Report
             html.paragraph(str(document["description"])),
             html.definitions(
                 {
-                    "Licences of the rows": document["license"],
+                    "Licences of the rows": list(facts.licences()) or "none",
                     "Version": document["version"],
                     "Facts as of": document["datePublished"],
                 }
@@ -123,7 +124,8 @@ def write_croissant(lake: Lake, *, catalog: Catalog, fingerprint: str) -> Report
             html.heading("What checkpoints read"),
             html.records(models, caption="Phase by phase, ancestors included"),
             html.heading("Sources"),
-            html.records(sources),
+            html.records([_without(row, "sha256", "title", "origin") for row in sources]),
+            html.records([{k: row[k] for k in _PIN} for row in sources], caption="Pins"),
             html.heading("Responsible AI"),
             html.definitions(_readable(_RESPONSIBLE_AI | _biases(facts))),
             html.heading("Files"),
@@ -193,6 +195,10 @@ def _biases(facts: DataFacts) -> dict[str, list[str]]:
         shares = [f"{k} {100 * n / total:.0f} %" for k, n in list(mix.language_tokens.items())[:5]]
         found.append(f"{mix.phase}: tokens by language: {', '.join(shares) or 'none'}")
     return {"rai:dataBiases": found}
+
+
+def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in names}
 
 
 def _readable(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,7 +129,10 @@ def _characteristics(facts: DataFacts, provider: Provider) -> list[Field]:
         computed(
             "latest",
             "Latest date of data acquisition/collection for model training (MM/YYYY)",
-            max(days).strftime("%m/%Y") if days else "no source trains",
+            f"{max(days):%m/%Y}, the month of the newest source contract; only what contracts pin "
+            "is fetched"
+            if days
+            else "no source trains",
         ),
         computed(
             "continuous",

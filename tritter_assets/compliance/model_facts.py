@@ -12,20 +12,25 @@ Content is never read.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from tritter_assets.lake import Lake
-from tritter_assets.lineage.checkpoints import Checkpoint, checkpoints, packed_rows, seen_documents
+from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.lineage.checkpoints import SEEN_FILE, Checkpoint, checkpoints, packed_rows
 from tritter_assets.packing.sequences import HELDOUT
 
 PHASE_ORDER = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
 
 UNKNOWN = "unknown"
 """Obligation and licence of a document whose row is gone from every kept version of its mix."""
+
+SLICE_ROWS = 1_000_000
+"""Documents joined at once. Three million take 645 MiB and 7 CPU seconds so, 1.2 GiB at once."""
 
 _AXES = ("license_concluded", "generator", "source", "language")
 
@@ -151,19 +156,22 @@ def _counted(frame: pl.DataFrame, column: str) -> dict[str, int]:
 
 
 def _model_facts(lake: Lake, checkpoint: Checkpoint, known: Mapping[str, Checkpoint]) -> ModelFacts:
-    seen = seen_documents(lake, checkpoint.asset)
     line = _line(checkpoint, known)
+    certain = SEEN_FILE in ArtifactStore(lake).list(checkpoint.asset)
     phases = []
-    for phase, model, version in line:
-        read = None if seen is None else seen.filter(pl.col("phase") == phase)
-        use = _phase_use(lake, phase, model, version, read)
-        if use is not None:
-            phases.append(use)
+    with tempfile.TemporaryDirectory(prefix="tritter-seen-") as folder:
+        store = ArtifactStore(lake, cache=Path(folder))
+        seen = pl.scan_parquet(store.open_local(checkpoint.asset, SEEN_FILE)) if certain else None
+        for phase, model, version in line:
+            read = None if seen is None else seen.filter(pl.col("phase") == phase)
+            use = _phase_use(lake, phase, model, version, read)
+            if use is not None:
+                phases.append(use)
     return ModelFacts(
         checkpoint=checkpoint,
         phases=phases,
         heldout=_heldout(lake, checkpoint, line[-1][2]),
-        certain=seen is not None,
+        certain=certain,
     )
 
 
@@ -199,7 +207,7 @@ def _mix_rows(lake: Lake, phase: str, version: str | None) -> tuple[pl.LazyFrame
 
 
 def _phase_use(
-    lake: Lake, phase: str, model: str, version: str | None, read: pl.DataFrame | None
+    lake: Lake, phase: str, model: str, version: str | None, read: pl.LazyFrame | None
 ) -> PhaseUse | None:
     rows, replaced = _mix_rows(lake, phase, version)
     tokens, unaccounted = None, 0
@@ -208,13 +216,10 @@ def _phase_use(
             return None
         counts = count_rows(rows)
     else:
-        tokens = int(read["tokens"].sum())
-        ids = read.lazy().select(pl.col("doc_id").alias("id"), "table").unique()
-        documents = int(ids.select(pl.len()).collect().item())
-        if rows is None:
-            counts = _nothing()
-        else:
-            counts = count_rows(rows.join(ids, on=["id", "table"], how="semi"))
+        totals = read.select(pl.len(), pl.col("tokens").sum()).collect(engine="streaming")
+        tokens = int(totals.item(0, 1))
+        ids = read.select(pl.col("doc_id").alias("id"), "table")
+        documents, counts = _count_read(rows, ids, slices=int(totals.item(0, 0)) // SLICE_ROWS + 1)
         unaccounted = documents - counts.documents
     return PhaseUse(
         phase=phase,
@@ -225,6 +230,36 @@ def _phase_use(
         unaccounted=unaccounted,
         counts=_with_unknown(counts, unaccounted),
     )
+
+
+def _count_read(
+    rows: pl.LazyFrame | None, ids: pl.LazyFrame, *, slices: int
+) -> tuple[int, RowCounts]:
+    """Returns how many documents were read, and counts of those whose row is there.
+
+    A join holds one side in memory, so it is made slice by slice of the ids' hashes.
+    """
+    documents, found = 0, []
+    for number in range(slices):
+        mine = pl.col("id").hash(seed=0) % slices == number
+        read = ids.filter(mine).unique()
+        documents += int(read.select(pl.len()).collect(engine="streaming").item())
+        if rows is not None:
+            found.append(count_rows(rows.filter(mine).join(read, on=["id", "table"], how="semi")))
+    return documents, _added(found)
+
+
+def _added(parts: Sequence[RowCounts]) -> RowCounts:
+    """Adds up counts of disjoint rows; of each axis but obligations, most documents first."""
+    if len(parts) == 1:
+        return parts[0]
+    axes = {
+        name: joined(getattr(part, name) for part in parts)
+        for name in ("licences", "obligations", "generators", "sources", "languages")
+    }
+    for name in axes.keys() - {"obligations"}:
+        axes[name] = dict(sorted(axes[name].items(), key=lambda item: (-item[1], item[0])))
+    return RowCounts(documents=sum(part.documents for part in parts), **axes)
 
 
 def _with_unknown(counts: RowCounts, number: int) -> RowCounts:
@@ -240,16 +275,12 @@ def _with_unknown(counts: RowCounts, number: int) -> RowCounts:
     )
 
 
-def _nothing() -> RowCounts:
-    return RowCounts(licences={}, obligations={}, generators={}, sources={}, languages={})
-
-
 def _heldout(lake: Lake, checkpoint: Checkpoint, version: str | None) -> RowCounts:
     packed = packed_rows(lake, checkpoint)
     phase = str(checkpoint.facts.get("phase", checkpoint.asset.removeprefix("model/")))
     rows, _ = _mix_rows(lake, phase, version)
     if packed is None or rows is None:
-        return _nothing()
+        return _added([])
     ids = (
         packed.filter(pl.col("split") == HELDOUT)
         .select(pl.col("segments").explode())

@@ -79,7 +79,7 @@ def write_osaid(lake: Lake, *, catalog: Catalog, fingerprint: str) -> ReportSumm
     problems = _problems(facts)
     document = {
         "definition": DEFINITION,
-        "provider": provider.name or "not stated",
+        "provider": provider.name,
         "code": {"package": "tritter-assets", "version": version("tritter-assets")},
         "description": {
             "provenance": sources,

@@ -45,7 +45,7 @@ def osaid_page(document: Mapping[str, Any], headline: str) -> bytes:
         *_verdict(document["problems"]),
         html.definitions(
             {
-                "Provider": document["provider"],
+                "Provider": document["provider"] or html.tag("not stated", is_open=True),
                 "Code": f"{document['code']['package']} {document['code']['version']}",
                 "Use profile": selection["use_profile"],
                 "Policy": selection["policy_digest"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tritter_assets.compliance import model_facts
 from tritter_assets.compliance.model_facts import ModelFacts, read_model_facts
 from tritter_assets.lake import Lake
 from tritter_assets.mixes.build import MIX_SCHEMA
@@ -88,6 +89,12 @@ def test_a_checkpoint_that_does_not_say_is_taken_to_have_read_everything(
         ("phase1_base", 3, None),
         ("phase2_domain", 1, None),
     ]
+
+
+def test_slices_of_a_large_join_add_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = models(lake)["phase1_base"]
+    monkeypatch.setattr(model_facts, "SLICE_ROWS", 1)
+    assert models(lake)["phase1_base"] == whole
 
 
 def test_held_out_documents_are_counted_apart(lake: Lake, tmp_path: Path) -> None:
