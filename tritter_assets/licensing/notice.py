@@ -62,9 +62,10 @@ COPYLEFT = re.compile(
 _COMPATIBLE = re.compile(
     r"\b(?:gpl|gnu (?:general public license|gpl)) ?compatible|compatible (?:with|to) (?:\w+ )?"
     r"(?:gnu )?(?:gpl|general public license)|not (?:under )?(?:the )?gpl\b|"
-    # The history section of every copy of Python's licence.
-    r"doesnt mean that were distributing python under the gpl|all python licenses unlike the gpl|"
-    r"software that is released under the gpl the others dont"
+    # The history section of Python's licence, which Celery and others took for their own.
+    r"(?:doesnt|does not) mean that were distributing \w+ under the gpl|"
+    r"(?:all python licenses|the \w+ license) unlike the gpl|"
+    r"other software that is released under the gpl(?: the others dont|(?= it does not mean))"
 )
 _SIMPLE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (spdx, re.compile(pattern))

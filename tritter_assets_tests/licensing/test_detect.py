@@ -96,6 +96,37 @@ def test_words_that_limit_the_use_are_never_overlooked(rider: str) -> None:
         assert found.spdx in ("NOASSERTION", "JSON") or closed
 
 
+def test_a_note_on_being_compatible_with_the_gpl_is_no_grant_of_it() -> None:
+    note = (
+        "(1) A GPL-compatible license makes it possible to combine Frob with other software that "
+        "is released under the GPL, it does not mean that we're distributing Frob under the GPL "
+        "license. The BSD license, unlike the GPL, lets you keep your changes to yourself."
+    )
+    assert identify_text(f"{BSD3}\n\n{note}").spdx == "BSD-3-Clause"
+    mixed = identify_text(f"{BSD3}\n\n{note}\n\nSome files are released under the GPL.").spdx
+    assert mixed != "BSD-3-Clause"
+
+
+def test_markup_and_other_scripts() -> None:
+    page = "<p>" + MIT.replace('"', "&quot;").replace("\n\n", "</p>\n<p>") + "</p>"
+    assert identify_text(page).spdx == "MIT"
+    assert identify_text(f"{MIT}\n\n" + "\u8a31\u8af6\u66f8\u306e\u5168\u6587 " * 120).spdx == (
+        "NOASSERTION"
+    )
+
+
+def test_an_offer_of_the_gpl_instead_is_a_choice() -> None:
+    offer = (
+        "ALTERNATIVELY, this product may be distributed under the terms of the GNU General Public "
+        "License, in which case the provisions of the GPL are required INSTEAD OF the above "
+        "restrictions. (This clause is necessary due to a potential bad interaction between the "
+        "GPL and the restrictions contained in a BSD-style copyright.)\n\n"
+    )
+    at = BSD3.index("THIS SOFTWARE IS PROVIDED")
+    found = identify_text(BSD3[:at] + offer + BSD3[at:])
+    assert found.spdx == "BSD-3-Clause OR GPL-1.0-or-later"
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6])
 def test_a_truncated_text_is_unknown(share: float) -> None:
     assert identify_text(MIT[: int(len(MIT) * share)]).spdx == "NOASSERTION"
