@@ -146,7 +146,8 @@ def _by_digest(_: bytes, text: _Text) -> Identification:
         value = html.unescape(_TAG.sub(" ", value))
     low = value.lower()
     bilingual = any(name in low for name in _BILINGUAL)
-    if not bilingual and sum(character > _LAST_LATIN for character in value) > _FOREIGN_LETTERS:
+    foreign = 0 if low.isascii() else sum(map(_LAST_LATIN.__lt__, value))
+    if not bilingual and foreign > _FOREIGN_LETTERS:
         return Identification(
             NOASSERTION, 0.4, "guard", (), "holds a passage that is not in Latin letters"
         )
