@@ -19,9 +19,9 @@ from tritter_assets_tests.lineage import small_lake as small
 ASSET = "compliance/croissant"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = small.build(tmp_path)
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = small.build(tmp_path_factory.mktemp("lake"))
     write(lake, write_croissant)
     return lake
 

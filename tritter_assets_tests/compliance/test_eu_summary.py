@@ -10,6 +10,7 @@ import pytest
 
 from tritter_assets.compliance.eu_form import NOT_STATED, Origin
 from tritter_assets.compliance.eu_summary import write_eu_summary
+from tritter_assets.compliance.report import ReportSummary
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.contracts.source import FileOrigin, HubOrigin
 from tritter_assets.contracts.source import Origin as SourceOrigin
@@ -59,6 +60,13 @@ def lake(tmp_path: Path) -> Lake:
     return small.build(tmp_path / "lake")
 
 
+@pytest.fixture(scope="module")
+def summarised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, ReportSummary]:
+    """A lake with its summary, in which nobody stated anything."""
+    lake = small.build(tmp_path_factory.mktemp("lake"))
+    return lake, write(lake, write_eu_summary)
+
+
 def fields(lake: Lake) -> dict[str, dict[str, Any]]:
     document = read_json(lake, ASSET, "eu_summary.json")
     return {
@@ -76,15 +84,17 @@ def with_origins(catalog: Catalog, **origins: SourceOrigin) -> Catalog:
     return dataclasses.replace(catalog, sources=sources)
 
 
-def test_every_section_of_the_template_is_there_in_order(lake: Lake) -> None:
-    write(lake, write_eu_summary)
+def test_every_section_of_the_template_is_there_in_order(
+    summarised: tuple[Lake, ReportSummary],
+) -> None:
+    lake, _ = summarised
     found = fields(lake)
     assert list(found) == list(SECTIONS)
     assert {number: set(section) for number, section in found.items()} == SECTIONS
 
 
-def test_the_tables_answer_what_they_know(lake: Lake) -> None:
-    write(lake, write_eu_summary)
+def test_the_tables_answer_what_they_know(summarised: tuple[Lake, ReportSummary]) -> None:
+    lake, _ = summarised
     found = fields(lake)
     assert found["1.2"]["names"]["value"][0]["model"] == "model/phase1_base"
     text, image, *_ = found["1.3"]["modalities"]["value"]
@@ -114,8 +124,10 @@ def test_the_tables_answer_what_they_know(lake: Lake) -> None:
     assert origins == {Origin.COMPUTED, Origin.OPEN}
 
 
-def test_what_nobody_stated_says_so_and_where_to_state_it(lake: Lake) -> None:
-    summary = write(lake, write_eu_summary)
+def test_what_nobody_stated_says_so_and_where_to_state_it(
+    summarised: tuple[Lake, ReportSummary],
+) -> None:
+    lake, summary = summarised
     name = fields(lake)["1.1"]["provider"]
     assert name["value"] == NOT_STATED
     assert name["setting"] == "provider.yaml: name"
@@ -189,8 +201,10 @@ def test_only_what_models_saw_is_summarised(lake: Lake) -> None:
     assert fields(lake)["1.3"]["tokens"]["value"] == 420
 
 
-def test_obligations_are_joined_over_mix_and_checkpoint(lake: Lake) -> None:
-    write(lake, write_eu_summary)
+def test_obligations_are_joined_over_mix_and_checkpoint(
+    summarised: tuple[Lake, ReportSummary],
+) -> None:
+    lake, _ = summarised
     section = fields(lake)["3.3"]
     title = small.full_catalog().policy.obligations["attribution"].title
     assert {"mix": "phase1_base", "obligation": title, "rows": 3} in section[

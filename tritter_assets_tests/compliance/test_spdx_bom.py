@@ -23,8 +23,10 @@ MODEL = os.environ.get("TRITTER_SPDX_MODEL", "")
 """Folder of spdx-model.ttl and spdx-context.jsonld of SPDX 3.0.1, which no package ships."""
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Two phases and a held-out document, with the document written; no test changes the tables."""
+    tmp_path = tmp_path_factory.mktemp("spdx")
     lake = small.build(tmp_path / "lake")
     heldout = small.packed_row(lake, 2, [(small.OTHER, "filtered/beta", 20)], split="heldout")
     small.write(
@@ -38,6 +40,7 @@ def lake(tmp_path: Path) -> Lake:
     small.write_model(
         lake, tmp_path, "phase2_domain", "packed/phase2_domain_256", "model/phase1_base"
     )
+    write(lake, write_spdx_bom)
     return lake
 
 
@@ -64,7 +67,6 @@ class Graph:
 
 
 def test_models_are_linked_to_every_mix_they_read(lake: Lake) -> None:
-    write(lake, write_spdx_bom)
     graph = Graph(lake)
     assert graph.relations["trainedOn"] == {
         "model:phase1_base": ["mix:phase1_base"],
@@ -80,7 +82,6 @@ def test_models_are_linked_to_every_mix_they_read(lake: Lake) -> None:
 
 
 def test_every_package_has_what_its_profile_requires(lake: Lake) -> None:
-    write(lake, write_spdx_bom)
     graph = Graph(lake)
     packages = graph.packages()
     assert len(packages) == 7
@@ -107,7 +108,6 @@ def test_every_package_has_what_its_profile_requires(lake: Lake) -> None:
 
 
 def test_obligations_are_joined_over_mix_and_checkpoint(lake: Lake) -> None:
-    write(lake, write_spdx_bom)
     packages = Graph(lake).packages()
     assert any("(attribution: 3 documents)" in t
                for t in packages["mix:phase1_base"]["software_attributionText"])  # fmt: skip
@@ -119,7 +119,8 @@ def test_obligations_are_joined_over_mix_and_checkpoint(lake: Lake) -> None:
     assert "phase2_domain (model/phase2_domain): 1 documents" in read
 
 
-def test_the_provider_signs_and_licenses_the_weights(lake: Lake, tmp_path: Path) -> None:
+def test_the_provider_signs_and_licenses_the_weights(tmp_path: Path) -> None:
+    lake = small.build(tmp_path / "lake")
     write(lake, write_spdx_bom, catalog_with_provider(tmp_path, STATED))
     graph = Graph(lake)
     assert graph.by_id["agent:publisher"]["name"] == "Example Models Ltd"
@@ -131,7 +132,6 @@ def test_the_document_satisfies_the_published_json_schema(lake: Lake) -> None:
     import jsonschema
     import lib4sbom
 
-    write(lake, write_spdx_bom)
     schema = Path(str(lib4sbom.__file__)).parent / "schemas" / "spdx" / "3.0-schema.json"
     validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
     document = Graph(lake).document
@@ -146,7 +146,6 @@ def test_the_document_satisfies_the_shapes_of_the_model(lake: Lake) -> None:
     import pyshacl
     import rdflib
 
-    write(lake, write_spdx_bom)
     shapes = rdflib.Graph().parse(Path(MODEL) / "spdx-model.ttl")
     context = json.loads((Path(MODEL) / "spdx-context.jsonld").read_text())
 
