@@ -127,7 +127,9 @@ def _materialise(settings: Settings) -> None:
     with opened as instance:
         for one in [*source_runs(stale_shards(platform, graph)), downstream_run(graph)]:
             job = definitions.resolve_job_def(one.job)
+            # A run that fails says so on standard error; the proof says what it left behind.
             job.execute_in_process(
+                raise_on_error=False,
                 run_config=_RUN_CONFIG,
                 instance=instance,
                 partition_key=one.partition,

@@ -5,8 +5,9 @@ decoded. Three things are looked for:
 
 - whole contents, by SHA-256, or by git hash where an SWHID was asked for;
 - in `filtered`, near copies of removed documents, by the runs of words they share (see `runs.py`);
-- in `functions`, `synthetic` and `packed`, runs of a removed text that no remaining document of
-  `filtered` has. A run that stays is no trace: licence notices and idioms are everybody's.
+- in `functions`, `synthetic` and `packed`, passages of a removed text whose runs no remaining
+  document of `filtered` has. A run that stays is no trace: licence notices and idioms are
+  everybody's. Shorter traces show only by their ids.
 
 Cost: one pass over the text of the lake, about 100 MB per CPU second, as long as there are
 requests. Memory: the kept runs, and a batch of rows.
@@ -149,8 +150,8 @@ class _Search:
             self.found.unreadable.append(str(error))
 
     def _traces(self, hits: Hits) -> np.ndarray:
-        """Returns the numbers of the texts with a run that no remaining document has."""
-        return np.unique(hits.document[~np.isin(hits.found, self._remaining)])
+        """Returns the numbers of the texts with a passage that no remaining document has."""
+        return hits.without(self._remaining).passages()
 
     def _search(self, column: pa.Array) -> Hits:
         self.found.searched_bytes += column.nbytes

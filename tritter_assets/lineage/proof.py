@@ -6,7 +6,7 @@
 | request | a row that a request matches directly |
 | content | a row whose content, hashed again, is that of a covered document |
 | near_copy | a filtered document that a removed one was changed into |
-| text | a function, synthetic row or packed text with a run of words of a removed document |
+| text | a function, synthetic row or packed text with a passage of a removed document |
 | mislabelled | a row whose content is not what its hash says, of which nothing can be proved |
 | unproved | a row of a mix whose text is not stored |
 

@@ -2,8 +2,12 @@
 
 A run is `RUN_WORDS` words in a row, whatever stands between them: indentation, comment marks and
 line breaks do not count, nor does case. A text of fewer words is one run. Of a removed document
-every fourth run is kept, chosen by its hash; in what is searched every run is looked up. A passage
-of 12 + n words goes unnoticed with a chance of (3/4)^(n+1): 0.1 % at 35 words.
+every fourth run is kept, chosen by its hash; in what is searched every run is looked up.
+
+One shared run proves little: change a word, and a text may read like another for a dozen words. A
+`passage` is four kept runs among 36 in a row that no single changed word explains, as they begin 12
+words apart. Of 47 words in a row it sees 98 of 100, of 60 and more practically all, of fewer than
+24 none.
 
 Cost: 0.1 ms of CPU for a text of 10 KB; a kept run takes 8 bytes, 2 for each word of the text.
 """
@@ -11,6 +15,7 @@ Cost: 0.1 ms of CPU for a text of 10 KB; a kept run takes 8 bytes, 2 for each wo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +25,8 @@ from tritter_assets.dedup.text_arrays import shingle_sets
 RUN_WORDS = 12
 _KEPT = np.uint64(3)
 """Bits of a hash that are zero in runs that are kept."""
+
+_PASSAGE_RUNS, _PASSAGE_HITS = 36, 4
 
 _BITS = 24
 
@@ -31,8 +38,27 @@ class Hits:
     num_runs: np.ndarray
     document: np.ndarray
     """For each hit, the number of the text it is in, ascending."""
+    place: np.ndarray
+    """For each hit, which of the distinct runs of its text it is, in order of appearance."""
     found: np.ndarray
     """For each hit, the run."""
+
+    def without(self, runs: np.ndarray) -> Hits:
+        """Returns the hits of other runs than these."""
+        left = ~np.isin(self.found, runs)
+        return Hits(self.num_runs, self.document[left], self.place[left], self.found[left])
+
+    def passages(self) -> np.ndarray:
+        """Returns the numbers of the texts that hold a passage."""
+        last = np.empty(len(self.place), np.int64)
+        bounds = np.flatnonzero(np.diff(self.document, prepend=-1, append=-1))
+        for start, end in pairwise(bounds):
+            places = self.place[start:end]
+            last[start:end] = start + np.searchsorted(places, places + _PASSAGE_RUNS) - 1
+        first = np.arange(len(self.place))
+        many = last - first + 1 >= _PASSAGE_HITS
+        apart = self.place[last] - self.place[first] >= RUN_WORDS
+        return np.unique(self.document[many & apart])
 
 
 def kept_runs(content: pa.Array | pa.ChunkedArray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -70,4 +96,5 @@ class RunSearch:
         held = self.runs[at] == candidates if len(self.runs) else np.zeros(0, np.bool_)
         found = places[held]
         document = np.searchsorted(sets.starts, found, side="right") - 1
-        return Hits(sets.counts(), document, sets.hashes[found].view(np.int64))
+        runs = sets.hashes[found].view(np.int64)
+        return Hits(sets.counts(), document, found - sets.starts[document], runs)
