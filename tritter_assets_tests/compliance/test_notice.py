@@ -10,6 +10,8 @@ from typing import Any
 from tritter_assets.compliance.notice import write_notice
 from tritter_assets.compliance.report import ReportSummary
 from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.lineage.forget import request_removal
+from tritter_assets.lineage.purge import PurgeReport, purge_rows
 from tritter_assets.mixes.build import MIX_SCHEMA
 from tritter_assets.record import DOCUMENT_SCHEMA, document_id
 from tritter_assets.sources.license_texts import LICENSE_TEXT_SCHEMA
@@ -102,3 +104,14 @@ def test_a_hostile_text_forges_no_entry(tmp_path: Path) -> None:
     assert data["license_texts"] == {sha256(bad.encode()).hexdigest(): bad}
     assert "<b>&" not in page
     assert summary.passed
+
+
+def test_a_purge_takes_the_texts_of_removed_repositories(tmp_path: Path) -> None:
+    lake = small.build(tmp_path)
+    rows = [file("alpha", repo, "LICENSE", f"by {repo}") for repo in ("ada/engine", "eve/kept")]
+    small.write(lake, "license_texts/alpha", rows, LICENSE_TEXT_SCHEMA, {"shard": "000"})
+    request_removal(lake, "repo", "ada/engine", "asked", "2026-11-24T06:00:00Z")
+    report = PurgeReport()
+    purge_rows(lake, report)
+    assert lake.scan("license_texts/alpha").collect()["repo"].to_list() == ["eve/kept"]
+    assert ("license_texts/alpha", 1) in {(place.table, place.num_rows) for place in report.rows}
