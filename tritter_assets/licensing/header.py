@@ -1,11 +1,12 @@
 """What a file says of its own licence in its first 4 KiB: SPDX tag, notice, or the whole text.
 
-Only the header counts: the comments and docstrings before the first code, so that prose, string
-constants and classifiers further down are not taken for the file's licence. A header that merely
-points at a LICENSE file says nothing of its own.
+The header counts: the comments and docstrings before the first code, so that prose, string
+constants and classifiers further down are not taken for the file's licence; of comments below, only
+a licence that shares alike. Notices are told from prose about licences, and from notices of parts
+(`grants.py`). A header that merely points at a LICENSE file says nothing of its own.
 
-Cost: files without any trigger word cost three substring searches; measured over 60 MB/s per core
-on real Python and Rust files.
+Cost: files without any trigger word cost one search in Polars; measured 270-400 MB of Python and
+Rust files per CPU second, which is 60-80 MB of the heads that are looked at.
 """
 
 from __future__ import annotations
