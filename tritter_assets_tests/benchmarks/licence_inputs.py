@@ -39,6 +39,7 @@ class Inputs:
     debian: tuple[tuple[Path, Path], ...] = ()
     """(source, packaging) of each Debian package."""
     hard: tuple[Path, ...] = ()
+    """Sources whose files ScanCode is asked about as well."""
     labelled: tuple[Path, ...] = ()
     """Parquet files of the columns path, content, label."""
     missing: tuple[str, ...] = ()
@@ -59,8 +60,10 @@ def given_inputs(folder: Path) -> Inputs:
         if ".orig.tar." in path.name and path.name.split("_")[0] in packaging
     ]
     taken = {path for pair in pairs for path in pair}
+    sdists = tuple(p for p in files if p.name.endswith(".tar.gz") and p not in taken)
     return Inputs(
-        sdists=tuple(p for p in files if p.name.endswith(".tar.gz") and p not in taken),
+        sdists=sdists,
+        hard=sdists,
         debian=tuple(pairs),
         labelled=tuple(path for path in files if path.suffix == ".parquet"),
     )

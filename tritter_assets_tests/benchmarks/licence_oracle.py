@@ -46,7 +46,7 @@ def oracle_answers(sources: tuple[Path, ...]) -> Iterator[Answer]:
         NoOracle: ScanCode is neither named by SCANCODE nor can be installed.
     """
     texts = dict(_sample(sources))
-    for path, label in _scanned(texts).items():
+    for path, label in (_scanned(texts) if texts else {}).items():
         head = scan_header(texts[path])
         yield Answer("oracle", path, label, (head.expression if head else None) or NOASSERTION)
 
