@@ -113,7 +113,7 @@ def _by_digits(lake: Lake, digits: str) -> Subject:
     row = gone.row(0, named=True)
     by = f"request {row['request']}" if row["request"] else f"a request, as {row['how']}"
     raise MissingProvenance(
-        f"document {row['id']} of {row['source']} was removed by {by}: its text is kept nowhere; "
+        f"document {row['id']} of {row['source']} was removed by {by}: no table holds it any more; "
         "`tritter forget` lists the requests"
     )
 
