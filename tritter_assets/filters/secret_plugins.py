@@ -35,9 +35,18 @@ PIECE_CHARS = 1024
 PIECE_OVERLAP_CHARS = 256
 """Pieces share this much, so that no token can hide at a cut."""
 
+MAX_PIECES = 4096
+"""Of a line; 3 MB. They take some seconds. What is longer and slow is not searched to its end."""
+
 MAX_STEPS = 20_000_000
 """Characters times places where an expression may begin; 20 million take about a second."""
 
+COMMENT_CHARS = 16_384
+"""End of a line in which a comment may allow its secret, long runs of blanks counted as one."""
+
+_READ_BACK_CHARS = 1 << 18
+
+_LONG_RUN = re.compile(r"[ \t-]{64,}")
 _ALL = (1 << len(PLUGINS)) - 1
 _KEYWORD = "KeywordDetector"
 ENTROPY_PLUGINS = ("Base64HighEntropyString", "HexHighEntropyString")
@@ -83,6 +92,8 @@ class Detection:
     """Documents looked at: all of them. detect-secrets itself leaves files out in silence."""
     num_left_out: int
     """Of these, documents that detect-secrets' filters of names leave out."""
+    unfinished: Mapping[int, int]
+    """Row -> number of its first line that was not searched to its end."""
 
 
 def detect(
@@ -126,7 +137,7 @@ def detect(
         row: sorted(found.values(), key=lambda f: (f.line, f.plugin, f.secret))
         for row, found in sorted(scan.found.items())
     }
-    return Detection(findings, format_lines, len(content), sum(left_out))
+    return Detection(findings, format_lines, len(content), sum(left_out), scan.unfinished)
 
 
 def _shaped(
@@ -194,6 +205,7 @@ class _Scan:
         self._plugins = plugins(limits)
         self.found: dict[int, dict[tuple[int, str, str], Finding]] = defaultdict(dict)
         self.has_finding_as_config: set[int] = set()
+        self.unfinished: dict[int, int] = {}
         self._shaped: Mapping[int, list[str]] = {}
         self._last: tuple[int, str] = (-1, "")
 
@@ -219,11 +231,14 @@ class _Scan:
     ) -> None:
         """Keeps what plugins find in a line and filters let stand."""
         path = self._paths[row]
-        for piece in _pieces(text.rstrip(), mask):
+        for count, piece in enumerate(_pieces(text.rstrip(), mask)):
+            if count == MAX_PIECES:
+                self.unfinished.setdefault(row, number)
+                return
             values = list(self._values(path, piece, mask))
             if not values:
                 continue
-            if self.is_allowed(row, number, start, piece, as_config=as_config):
+            if self.is_allowed(row, number, start, text, as_config=as_config):
                 continue
             for name, value in values:
                 key = (number, name, value)
@@ -273,10 +288,12 @@ class _Scan:
         from detect_secrets.filters import allowlist
         from detect_secrets.util.code_snippet import CodeSnippet
 
-        previous = self._previous(row, number, start, as_config)
+        previous = self._previous(row, number, start, as_config)[-_READ_BACK_CHARS:]
+        text = text[-_READ_BACK_CHARS:]
         # 69 % of detect-secrets' time is this test without the look for the word first.
         if "pragma" not in text and "pragma" not in previous:
             return False
+        previous, text = _end_of_line(previous), _end_of_line(text)
         snippet = CodeSnippet([previous, text], 0, 1)
         return allowlist.is_line_allowlisted(self._paths[row], text, snippet)
 
@@ -350,6 +367,11 @@ def _is_left_out(path: str) -> bool:
         or heuristic.is_lock_file(path)
         or heuristic.is_swagger_file(path)
     )
+
+
+def _end_of_line(text: str) -> str:
+    """Returns where an allowing comment stands: its expressions are quadratic in long runs."""
+    return _LONG_RUN.sub(" ", text)[-COMMENT_CHARS:]
 
 
 def _pieces(text: str, mask: int) -> Iterator[str]:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from tritter_assets.filters import secret_ini, secret_yaml
+
 MAX_CHARS = 1 << 20
 MAX_LINES = 10_000
 """Longer documents are scanned as they are: detect-secrets' INI reader is quadratic in lines."""
@@ -97,14 +99,21 @@ def read_ini(path: str, text: str, *, has_header: bool = False) -> list[str] | N
         return None
     if not may_be_config(text, has_header=has_header):
         return None
-    return _read(_transformers()[1 if has_header else 0], path, text)
+    try:
+        return secret_ini.read_lines(text, has_header=has_header) or None
+    # `configparser` assumes much of a file; where it fails detect-secrets itself would stop.
+    except (configparser.Error, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def read_yaml(path: str, text: str) -> list[str] | None:
     """Returns the lines that detect-secrets makes of a YAML file, or None where it cannot."""
     if len(text) > MAX_CHARS or len(re.findall(r"[\s\[,]\*\w", text)) > MAX_YAML_ALIASES:
         return None
-    return _read(_transformers()[2], path, text)
+    try:
+        return secret_yaml.read_lines(text) or None
+    except secret_yaml.Unsure:
+        return _read(_yaml_transformer(), path, text)
 
 
 def _read(transformer: Any, path: str, text: str) -> list[str] | None:
@@ -123,14 +132,10 @@ def _read(transformer: Any, path: str, text: str) -> list[str] | None:
 
 
 @cache
-def _transformers() -> tuple[Any, Any, Any]:
-    from detect_secrets.transformers.config import (
-        ConfigFileTransformer,
-        EagerConfigFileTransformer,
-    )
+def _yaml_transformer() -> Any:
     from detect_secrets.transformers.yaml import YAMLTransformer
 
-    return ConfigFileTransformer(), EagerConfigFileTransformer(), YAMLTransformer()
+    return YAMLTransformer()
 
 
 def _lines(text: str) -> Iterator[str]:

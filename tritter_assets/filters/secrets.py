@@ -10,6 +10,7 @@ Output, at most one row of each a document:
 |---|---|---|---|
 | redact | secret | every place of every secret | 1 a checksum or structure fits, 0.8 a vendor's form, 0.5 a telling name or random text |
 | keep | secret_candidate | none | 0.2 |
+| quarantine | unreadable | none | none: a line of several MB would take minutes to search |
 
 The evidence is the plugin, the line and a short hash, never the secret. A private key is redacted
 to its END line. Cost: 60 MB of code per CPU second. Blind spot: a credential without a form, a
@@ -39,12 +40,15 @@ from tritter_assets.filters.secret_places import WHOLE_MATCH, Placer
 from tritter_assets.filters.secret_plugins import ENTROPY_PLUGINS, Finding, detect
 from tritter_assets.verdict import Action, Reason, Span, Stage, Verdict
 
-STAGE_VERSION = "2"
-"""2: INI and YAML values, vendors' forms, candidates that are reported only."""
+STAGE_VERSION = "3"
+"""3: a line that is too long and dense to search quarantines its document.
+2: INI and YAML values, vendors' forms, candidates that are reported only."""
 
 _UNSPECIFIC = frozenset(
     {"KeywordDetector", "Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"}
 )
+MAX_PLACES = 20_000
+"""Of one value. A document that repeats it more often is bait, and takes minutes to write over."""
 _SHOWN = 5
 _PLUGIN_ACTIONS = ("redact", "report", "ignore")
 
@@ -93,16 +97,23 @@ def judge_secrets(
         prefixes=formats.prefixes,
     )
     rows: dict[int, _Row] = {}
+    unfinished = dict(detection.unfinished)
     for row, findings in detection.findings.items():
+        if row not in unfinished and (line := _overfull_line(contents[row], findings)):
+            unfinished[row] = line
+        if row in unfinished:
+            continue
         judged = rows[row] = _Row(paths[row], contents[row], config, formats)
         for finding in findings:
             judged.take_finding(finding)
     for row, number, start, end in detection.format_lines:
+        if row in unfinished:
+            continue
         if row not in rows:
             rows[row] = _Row(paths[row], contents[row], config, formats)
         rows[row].take_tokens(number, start, end)
     ids = frame["id"].to_list()
-    verdicts: list[Verdict] = []
+    verdicts = [_unfinished(ids[row], line) for row, line in sorted(unfinished.items())]
     for row, judged in sorted(rows.items()):
         if judged.places:
             verdicts.append(_redaction(ids[row], judged.places, config.replacement))
@@ -173,6 +184,24 @@ def _redaction(row_id: str, places: Mapping[tuple[int, int], _Place], replacemen
         max(place.score for place in ordered),
         "; ".join(shown),
         tuple(Span(start, end, replacement) for start, end in sorted(places)),
+    )
+
+
+def _overfull_line(content: str, findings: Sequence[Finding]) -> int:
+    """Returns the line of a value that stands in too many places, or 0."""
+    if len(content) <= MAX_PLACES:
+        return 0
+    return next((f.line for f in findings if content.count(f.secret) > MAX_PLACES), 0)
+
+
+def _unfinished(row_id: str, line: int) -> Verdict:
+    return Verdict(
+        row_id,
+        Stage.SECRETS,
+        Action.QUARANTINE,
+        Reason.UNREADABLE,
+        None,
+        f"line {line} is too long and too dense with what looks like credentials to be searched",
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +101,24 @@ def test_a_secret_deep_in_a_long_line_is_found():
 )
 def test_values_of_configuration_files(path, content, found):
     assert redacted(content, path) == found
+
+
+@pytest.mark.parametrize(
+    ("bait", "times"), [('password = "', 280_000), ("-----BEGIN EC PRIVATE KEY-----", 30_000)]
+)
+def test_a_line_too_dense_to_search_is_quarantined(bait, times):
+    (verdict,) = judged(secrets.DEFINITION, document(bait * times, "a.py"))
+    assert (verdict.action, verdict.reason) == (Action.QUARANTINE, Reason.UNREADABLE)
+    assert verdict.evidence is not None
+    assert verdict.evidence.startswith("line 1 ")
+
+
+def test_an_allowing_comment_behind_long_blanks_is_seen():
+    blanks = " " * 50_000
+    allowed = f"password = 'correct horse'{blanks}#{blanks}pragma: allowlist secret{blanks}\n"
+    begin = time.process_time()
+    assert not judged(secrets.DEFINITION, document(allowed, "a.py"))
+    assert time.process_time() - begin < 2
 
 
 def test_candidates_are_one_row_without_spans():
