@@ -139,8 +139,11 @@ class BandRuns:
         total = np.zeros(len(hashes), dtype=np.int64)
         for run in self.runs:
             held, _ = self._load(run)
-            low = np.searchsorted(held, hashes, "left")
-            total += np.searchsorted(held, hashes, "right") - low
+            if len(held):
+                low = np.searchsorted(held, hashes, "left")
+                found = np.flatnonzero(held[np.minimum(low, len(held) - 1)] == hashes)
+                # One in twenty: the second search is for these alone.
+                total[found] += np.searchsorted(held, hashes[found], "right") - low[found]
         return total
 
     def members(self, hashes: np.ndarray) -> pl.DataFrame:
@@ -190,13 +193,25 @@ class BandRuns:
                 step += 1
 
     def pairs_between(
-        self, fresh: Run, held: Sequence[Run], *, crowded: np.ndarray = NO_HASHES
+        self,
+        fresh: Run,
+        held: Sequence[Run],
+        *,
+        shared: np.ndarray,
+        crowded: np.ndarray = NO_HASHES,
     ) -> Iterator[pl.DataFrame]:
-        """Yields pairs of a content of `fresh` and one of `held` that share a hash."""
+        """Yields pairs of a content of `fresh` and one of `held` that share a hash.
+
+        Args:
+            fresh: A run.
+            held: Other runs.
+            shared: Sorted hashes of which there is more than one entry; others are not looked up.
+            crowded: Sorted hashes to pass over.
+        """
         hashes, contents = self._load(fresh)
         for start in range(0, len(hashes), self._slice_entries):
             some = np.asarray(hashes[start : start + self._slice_entries])
-            kept = ~_among(some, crowded)
+            kept = _among(some, shared) & ~_among(some, crowded)
             some = some[kept]
             theirs = np.asarray(contents[start : start + self._slice_entries])[kept]
             for run in held:

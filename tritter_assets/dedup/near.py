@@ -336,11 +336,12 @@ def _look_up(
         new = runs.hashes(one)
     touched = np.union1d(new, NO_HASHES if touched is None else touched)
     # Counts entries, those of contents that vanish included: what was crowded still is.
-    crowded = touched[runs.counts(touched) > CROWD]
+    counts = runs.counts(touched)
+    crowded, shared = touched[counts > CROWD], touched[counts > 1]
     if one is None:
         return iter(()), crowded
     within = runs.pairs_within(one, crowded=crowded)
-    return chain(within, runs.pairs_between(one, held, crowded=crowded)), crowded
+    return chain(within, runs.pairs_between(one, held, shared=shared, crowded=crowded)), crowded
 
 
 def _crowd_pairs(

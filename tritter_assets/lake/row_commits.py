@@ -35,7 +35,7 @@ def stored_files(opened: DeltaTable) -> list[StoredFile]:
     listed = pl.DataFrame(opened.get_add_actions(flatten=True))
     if listed.is_empty():
         return []
-    gone = _gone_rows(opened) if _takes_rows(opened) else {}
+    gone = _gone_rows(opened) if takes_rows(opened) else {}
     files = []
     for row in listed.iter_rows(named=True):
         stats: dict[str, Any] = {"numRecords": row["num_records"]}
@@ -53,7 +53,8 @@ def stored_files(opened: DeltaTable) -> list[StoredFile]:
     return sorted(files, key=lambda file: file.path)
 
 
-def _takes_rows(opened: DeltaTable) -> bool:
+def takes_rows(opened: DeltaTable) -> bool:
+    """True when a table may have deletion vectors."""
     return _FEATURE in (opened.protocol().reader_features or [])
 
 
@@ -74,7 +75,7 @@ def delta_actions(change: KeyChange) -> list[AddAction | RemoveAction]:
 
 def needs_row_commit(opened: DeltaTable, change: KeyChange) -> bool:
     """True when a change touches files that have, or get, a deletion vector."""
-    return bool(change.reduced) or (_takes_rows(opened) and bool(change.removed))
+    return bool(change.reduced) or (takes_rows(opened) and bool(change.removed))
 
 
 def commit_rows(
@@ -87,7 +88,7 @@ def commit_rows(
     """
     version = opened.version() + 1
     now = int(time.time() * 1000)
-    actions = [] if _takes_rows(opened) else _enabling(opened)
+    actions = [] if takes_rows(opened) else _enabling(opened)
     info = {"timestamp": now, "operation": "WRITE", "operationParameters": {"mode": "Append"}}
     actions.append({"commitInfo": info})
     actions += [

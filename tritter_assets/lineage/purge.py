@@ -38,6 +38,7 @@ import pyarrow.fs as pafs
 
 from tritter_assets.contracts.catalog import Catalog
 from tritter_assets.lake import ArtifactStore, Lake
+from tritter_assets.lake.gone_rows import drop_gone_rows
 from tritter_assets.lake.removals import read_removals
 from tritter_assets.lineage.forget import request_removals
 from tritter_assets.lineage.inventory import PARTITION_COLUMNS, data_files, tables_under
@@ -92,6 +93,7 @@ def purge_files(lake: Lake, catalog: Catalog, downloads: Path | None, report: Pu
     """
     for stage in PARTITION_COLUMNS:
         for table in tables_under(lake, stage):
+            drop_gone_rows(lake.location, table)
             _delete_unreferenced(lake, table, report)
     _delete_earlier_artifacts(lake, report)
     stones = read_tombstones(lake)

@@ -11,8 +11,11 @@ the cache of documents (`dedup/document_cache.py`), both on disk. For each size 
 - adding: a shard of 25,000 documents looked up and put in, beside all the others (bands alone);
 - bytes a document on disk, and the most memory held that is not a mapped file.
 
-`cache` is the same for the documents' cache, at a quarter of those sizes. The last figures are
-an extrapolation to a billion documents by the power law through the smallest and the largest size.
+`cache` is the same for the documents' cache, at a quarter of those sizes. `index` is a table of
+clusters over as many documents (a fifth of them members), to which shards are added one after the
+other, each with 2,500 new clusters and 1,000 that changed; merges are in the mean.
+The last figures are an extrapolation to a billion documents by the power law through the smallest
+and the largest size.
 
 Prints one JSON object last.
 """
@@ -34,6 +37,8 @@ import polars as pl
 
 from tritter_assets.dedup.band_runs import BandRuns, distinct_pairs
 from tritter_assets.dedup.document_cache import DocumentCache
+from tritter_assets.dedup.index import INDEX_SCHEMA, NEAR_INDEX
+from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets_tests.benchmarks.harness import report
 
 MEMORY_BYTES = 2 << 30
@@ -42,6 +47,7 @@ SHARD_DOCUMENTS = 25_000
 DEFAULT_MILLIONS = (0.25, 1.0, 4.0)
 NOTHING = np.zeros(0, dtype=np.int64)
 BILLION = 1e9
+NUM_ADDED = 16
 
 
 def mixed(values: np.ndarray) -> np.ndarray:
@@ -120,7 +126,10 @@ def measure_bands(num_documents: int, folder: Path) -> dict[str, Any]:
     cpu, wall = time.process_time(), time.perf_counter()
     held = list(runs.runs)
     added = runs.add(*shard)
-    found = distinct_pairs(chain(runs.pairs_within(added), runs.pairs_between(added, held)))
+    hashes = runs.hashes(added)
+    shared = hashes[runs.counts(hashes) > 1]
+    between = runs.pairs_between(added, held, shared=shared)
+    found = distinct_pairs(chain(runs.pairs_within(added), between))
     runs.settle(NOTHING)
     return {
         "documents": num_documents,
@@ -164,6 +173,55 @@ def measure_cache(num_documents: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def clusters(numbers: np.ndarray, mark: int) -> pl.DataFrame:
+    """Returns the index rows of clusters of two, by their numbers."""
+    first = [f"{value:016x}" * 2 for value in mixed(numbers.astype(np.uint64)).tolist()]
+    both = pl.DataFrame({"cluster_id": first}).with_row_index("n")
+    both = pl.concat([both.with_columns(member=pl.lit(member)) for member in ("0", "1")])
+    return both.sort("n", "member").select(
+        id=pl.col("cluster_id").str.slice(1) + pl.col("member"),
+        source=pl.lit("s"),
+        shard=pl.lit(f"{mark:06d}"),
+        cluster_id="cluster_id",
+        cluster_size=pl.lit(2, dtype=pl.Int32),
+        survivor=pl.col("member") == "0",
+        kept_id=pl.col("cluster_id").str.slice(1) + "0",
+        score=pl.lit(0.8, dtype=pl.Float32),
+        match=pl.lit("near"),
+        action=pl.lit("keep"),
+        reason=pl.lit("passed"),
+        licenses=pl.lit(["MIT"]),
+    )
+
+
+def measure_index(num_documents: int, folder: Path) -> dict[str, Any]:
+    """Fills the table of an index, then adds shards to it."""
+    lake = Lake.at(folder)
+    num_clusters = num_documents // 10
+    options = {"order": ("cluster_id", "id"), "fingerprint": fingerprint_of("scale")}
+    everything = clusters(np.arange(num_clusters), 0)
+    lake.replace_keys(NEAR_INDEX, everything, INDEX_SCHEMA, dropped=None, **options)
+    generator = np.random.default_rng(5)
+    costs, written = [], 0
+    for mark in range(1, NUM_ADDED + 1):
+        new = np.arange(2_500) + num_clusters + 2_500 * mark
+        old = generator.choice(num_clusters, size=min(1_000, num_clusters), replace=False)
+        coming = clusters(np.concatenate([new, old]), mark)
+        cpu = time.process_time()
+        change = lake.replace_keys(
+            NEAR_INDEX, coming, INDEX_SCHEMA, dropped=coming["cluster_id"][:0], **options
+        )
+        costs.append(time.process_time() - cpu)
+        written += sum(added.size for added in change.added)
+    return {
+        "documents": num_documents,
+        "rows": everything.height,
+        "add_cpu_s": round(sum(costs) / len(costs), 3),
+        "most_cpu_s": round(max(costs), 3),
+        "written_mb": round(written / NUM_ADDED / 1e6, 2),
+    }
+
+
 def rows(shard: int) -> pl.DataFrame:
     """Returns the documents of a shard as signatures have them."""
     start = shard * SHARD_DOCUMENTS
@@ -195,16 +253,19 @@ def extrapolated(results: list[dict[str, Any]], name: str) -> tuple[float, float
 def main() -> None:
     """Runs the bench."""
     millions = [float(value) for value in sys.argv[1:]] or list(DEFAULT_MILLIONS)
-    bands, caches = [], []
+    bands, caches, indexes = [], [], []
     for size in sorted(millions):
         with tempfile.TemporaryDirectory(prefix="dedup-scale-") as folder:
             bands.append(measure_bands(int(size * 1e6), Path(folder)))
         with tempfile.TemporaryDirectory(prefix="dedup-scale-") as folder:
             num_shards = max(int(size * 2.5e5) // SHARD_DOCUMENTS, 1)
             caches.append(measure_cache(num_shards * SHARD_DOCUMENTS, Path(folder)))
+        with tempfile.TemporaryDirectory(prefix="dedup-scale-") as folder:
+            indexes.append(measure_index(int(size * 1e6), Path(folder)))
     add_power, add_billion = extrapolated(bands, "add_cpu_s")
     build_power, build_billion = extrapolated(bands, "build_cpu_s_per_million")
     cache_power, cache_billion = extrapolated(caches, "add_cpu_s")
+    index_power, index_billion = extrapolated(indexes, "add_cpu_s")
     report(
         "dedup_scale",
         bands[-1]["build_cpu_s_per_million"],
@@ -214,12 +275,19 @@ def main() -> None:
         memory_setting_gb=round(MEMORY_BYTES / 1e9, 2),
         bands=bands,
         cache=caches,
+        index=indexes,
         add_slope=round(bands[-1]["add_cpu_s"] / bands[0]["add_cpu_s"], 3),
-        power={"add": add_power, "build_per_million": build_power, "cache_add": cache_power},
+        power={
+            "add": add_power,
+            "build_per_million": build_power,
+            "cache_add": cache_power,
+            "index_add": index_power,
+        },
         extrapolated_to_a_billion={
             "add_cpu_s": add_billion,
             "build_cpu_s_per_million": build_billion,
             "cache_add_cpu_s": cache_billion,
+            "index_add_cpu_s": index_billion,
         },
     )
 

@@ -27,7 +27,9 @@ def found_by(runs: BandRuns, hashes: np.ndarray, contents: np.ndarray) -> set[tu
     """Adds entries as an update does, and returns the pairs that they make."""
     held = list(runs.runs)
     added = runs.add(hashes, contents)
-    found = chain(runs.pairs_within(added), runs.pairs_between(added, held))
+    hashes = runs.hashes(added)
+    shared = hashes[runs.counts(hashes) > 1]
+    found = chain(runs.pairs_within(added), runs.pairs_between(added, held, shared=shared))
     return set(distinct_pairs(found).rows())
 
 

@@ -5,10 +5,12 @@ import shutil
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tritter_assets.errors import LakeCorruption
 from tritter_assets.lake import Lake, keyed_files
+from tritter_assets.lake.gone_rows import drop_gone_rows
 
 SCHEMA = pa.schema(
     [
@@ -117,6 +119,24 @@ def test_a_file_of_which_a_quarter_is_gone_is_written_again(tmp_path) -> None:
     assert [file.path for file in change.removed] == [first.path]
     assert lake.scan("t").collect()["key"].sort().to_list() == sorted(state)[300:]
     assert len(list((tmp_path / ".cache/t/keys").iterdir())) == 1
+
+
+def test_rows_that_are_gone_can_be_made_to_leave_their_files(tmp_path) -> None:
+    lake = Lake.at(tmp_path)
+    state = numbered(1000)
+    replace(lake, frame(state), None)
+    assert drop_gone_rows(lake.location, "t") == 0
+    keys = sorted(state)[:100]
+    replace(lake, changed(state, keys, "b"), pl.Series(keys))
+    held = lake.state("t")
+    assert drop_gone_rows(lake.location, "t") == 100
+    files = [pq.read_table(path) for path in lake._open("t").file_uris()]
+    assert sum(file.num_rows for file in files) == 1000
+    again = lake.state("t")
+    assert (again.data_version, again.fingerprint) == (held.data_version, held.fingerprint)
+    keys = sorted(state)[50:150]
+    replace(lake, changed(state, keys, "c"), pl.Series(keys))
+    assert lake.scan("t").collect().sort("key", "id").equals(frame(state).sort("key", "id"))
 
 
 def test_places_that_are_lost_are_made_from_the_files(tmp_path) -> None:
