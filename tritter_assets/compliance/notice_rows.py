@@ -15,16 +15,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from tritter_assets.lake import Lake
 from tritter_assets.lineage.inventory import DOCUMENT_STAGES, tables_under
+from tritter_assets.sources.sorting import DocumentSorter
 
 MAX_LINE_CHARS = 500
 
 _BATCH_ROWS = 10_000
-_TEXTS_AT_ONCE = 100
 _TEXT_ROWS = 256
+_SORTED_BYTES = 64 << 20
 _ORIGIN_COLUMNS = ("id", "source", "repo", "path", "revision", "license_concluded", "attribution")
 _MIN_MEMORY_BYTES = 256 << 20
 _FOLDER = r"regexp_replace({path}, '/?[^/]*$', '')"
@@ -68,6 +70,7 @@ class NoticeRows:
         import duckdb
 
         self._lake = lake
+        self._folder = folder
         self._connection: Any = duckdb.connect(str(folder / "notice.duckdb"))
         limit = max(memory_limit_bytes // 4, _MIN_MEMORY_BYTES)
         self._run(f"SET memory_limit = '{limit >> 20}MiB'")
@@ -129,38 +132,43 @@ class NoticeRows:
 
     def texts(self) -> Iterator[OwnText]:
         """Yields each licence text once, sorted by hash."""
-        self._run("CREATE TABLE bodies (sha256 TEXT, text TEXT)")
-        for table in tables_under(self._lake, "license_texts"):
-            # The first table that holds a text gives it; only ids are joined, texts pass by.
-            with self._origin(table, ["id", "sha256", "text"], _TEXT_ROWS):
-                self._run(
-                    """
-                    INSERT INTO bodies SELECT o.sha256, o.text FROM origin o
-                    SEMI JOIN (SELECT "table", min(id) AS id FROM used GROUP BY sha256, "table"
-                               QUALIFY "table" = min("table") OVER (PARTITION BY sha256)) u
-                      ON o.id = u.id AND u."table" = ?
-                    """,
-                    [table],
-                )
-        rows = self._stream(
-            """
-            SELECT sha256, repositories, text FROM bodies JOIN (
-                SELECT sha256, count(DISTINCT (source, repo)) AS repositories
-                FROM used GROUP BY sha256) USING (sha256)
-            ORDER BY sha256
-            """,
-            _TEXTS_AT_ONCE,
-        )
-        for sha256, repositories, text in rows:
-            yield OwnText(sha256, int(repositories), text)
+        sorter = DocumentSorter(self._folder / "texts", _SORTED_BYTES, ())
+        try:
+            for table in tables_under(self._lake, "license_texts"):
+                for batch in self._texts_of(table):
+                    size = pl.col("text").str.len_bytes().cast(pl.Int64)
+                    sorter.add(pl.DataFrame(batch).with_columns(content_bytes=size))
+            users = self._stream(
+                "SELECT sha256, count(DISTINCT (source, repo)) FROM used GROUP BY 1 ORDER BY 1"
+            )
+            rows = (row for batch in sorter.batches() for row in batch.to_pylist())
+            for row, (_, repositories) in zip(rows, users, strict=True):
+                yield OwnText(row["id"], int(repositories), row["text"])
+        finally:
+            sorter.close()
+
+    def _texts_of(self, table: str) -> Iterator[pa.RecordBatch]:
+        """Yields (id, text) of the texts that this table is the first to hold; id is the hash."""
+        with self._origin(table, ["id", "sha256", "text"], _TEXT_ROWS):
+            # Only ids are joined; the texts pass by.
+            rows = self._connection.sql(
+                """
+                SELECT o.sha256 AS id, o.text FROM origin o
+                SEMI JOIN (SELECT "table", min(id) AS id FROM used GROUP BY sha256, "table"
+                           QUALIFY "table" = min("table") OVER (PARTITION BY sha256)) u
+                  ON o.id = u.id AND u."table" = ?
+                """,
+                params=[table],
+            )
+            yield from rows.to_arrow_reader(_TEXT_ROWS)
 
     def _run(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values or []).fetchall()
 
-    def _stream(self, query: str, rows: int = _BATCH_ROWS) -> Iterator[tuple[Any, ...]]:
+    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
         cursor = self._connection.cursor()
         cursor.execute(query)
-        while batch := cursor.fetchmany(rows):
+        while batch := cursor.fetchmany(_BATCH_ROWS):
             yield from batch
 
     @contextmanager
