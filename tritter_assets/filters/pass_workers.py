@@ -2,7 +2,7 @@
 
 Threads would not do: the detectors of stages 10 and 11 hold Python's lock. A worker is a plain
 subprocess that reads pickled pieces on its standard input and answers on its standard output, so it
-starts no copy of the caller's program and ends with it. It takes about 5 s of CPU to start (numba,
+starts no copy of the caller's program and ends with it. It takes seconds of CPU to start (numba,
 presidio, benchmarks), which is why small shards are judged in place (`workers_for`).
 """
 
@@ -26,6 +26,10 @@ from tritter_assets.filters.pieces import JudgedPiece, PassInputs, judge_piece
 
 BYTES_PER_WORKER = 96 << 20
 """Content below which another worker would not pay for its start."""
+
+_UNUSED = ("torch", "transformers")
+"""Presidio imports spaCy, and that both of these where they are installed: 4.2 of the 5.2 s of CPU
+that the import takes. No stage of the pass uses them, and a worker does nothing else."""
 
 _LENGTH = struct.Struct("<Q")
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "GOMAXPROCS": "1"}
@@ -145,6 +149,7 @@ def _receive(pipe: IO[bytes]) -> object:
 
 def _work() -> None:
     """Answers pieces until the caller closes the pipe."""
+    sys.modules.update(dict.fromkeys(_UNUSED))  # type: ignore[arg-type]
     # What libraries print must not get between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
