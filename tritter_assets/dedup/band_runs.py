@@ -132,7 +132,10 @@ class BandRuns:
 
     def hashes(self, run: Run) -> np.ndarray:
         """Returns the distinct hashes of a run, sorted."""
-        return np.unique(self._load(run)[0])
+        held, _ = self._load(run)
+        first = np.ones(len(held), dtype=np.bool_)
+        np.not_equal(held[1:], held[:-1], out=first[1:])
+        return np.asarray(held[first])
 
     def counts(self, hashes: np.ndarray) -> np.ndarray:
         """Returns how many entries of all runs each of the sorted hashes has."""

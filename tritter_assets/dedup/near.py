@@ -334,7 +334,10 @@ def _look_up(
     if added:
         one = added[0] if len(added) == 1 else runs.merge(added, cache.dead())
         new = runs.hashes(one)
-    touched = np.union1d(new, NO_HASHES if touched is None else touched)
+    if touched is None or not len(touched):
+        touched = new
+    elif len(new):
+        touched = np.union1d(new, touched)
     # Counts entries, those of contents that vanish included: what was crowded still is.
     counts = runs.counts(touched)
     crowded, shared = touched[counts > CROWD], touched[counts > 1]
