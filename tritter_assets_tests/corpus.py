@@ -284,9 +284,10 @@ PROFILE: dict[str, Any] = {
             "warmup_steps": 1,
         },
         "phase4_align": {
-            "steps": 4,
-            "batch_sequences": 4,
-            "learning_rate": 2.0e-4,
+            # 4 steps at 2e-4 moved the ten held-out pairs by chance; these bring the loss to 0.59.
+            "steps": 12,
+            "batch_sequences": 8,
+            "learning_rate": 1.0e-3,
             "warmup_steps": 1,
         },
     },

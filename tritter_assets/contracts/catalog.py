@@ -47,6 +47,10 @@ class Catalog:
             if self.profile.name in contract.profiles and contract.refusal is None
         )
 
+    def open_sources(self) -> frozenset[str]:
+        """Returns the ids of all sources that are not refused, of whatever profile."""
+        return frozenset(c.id for c in self.sources.values() if c.refusal is None)
+
     def table_contract(self, table: str) -> TableContract | None:
         """Returns the contract that covers a lake table, the most exact pattern first."""
         exact = [contract for contract in self.tables.values() if table in contract.applies_to]

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from tritter_assets.dedup.index import ShardInput
 from tritter_assets.defs.stage import Platform, Stage
+from tritter_assets.functions.shards import left_shards
 from tritter_assets.lake import PartitionState, fingerprint_of
 
 ABSENT = "absent"
@@ -88,6 +89,8 @@ class Graph:
                 )
                 for inner in stage.inner_shards(platform)
             ]
+            if left_shards(lake, stage.key, platform.catalog.open_sources()):
+                found.append(Status.STALE)  # a source left the catalogue, its rows are to go
             for status in (Status.STALE, Status.MISSING):
                 if status in found:
                     return status, expected

@@ -9,6 +9,7 @@ from tritter_assets.dedup.index import ShardInput
 from tritter_assets.defs.audit import license_audit_check
 from tritter_assets.defs.stage import Group, Platform, Stage, Step
 from tritter_assets.functions import extract, interop
+from tritter_assets.functions.shards import empty_left_sources
 from tritter_assets.record import DOCUMENT_SCHEMA
 from tritter_assets.synthetic.registry import GENERATORS
 
@@ -50,11 +51,7 @@ def interop_stages(base: Platform) -> Iterable[Stage]:
         group=Group.FUNCTIONS,
         description="What PyO3 hands from Rust to Python, each with the Python that calls it.",
         code_version=interop.code_version(),
-        work=lambda step: interop.pair_interop(
-            step.lake,
-            _filtered_shards(sources)(step.platform),
-            fingerprint_of_shard=step.shard_fingerprint,
-        ),
+        work=_pair_interop(sources),
         deps=tuple(f"filtered/{source}" for source in sources),
         inner_shards=_filtered_shards(sources),
         schema=extract.FUNCTION_SCHEMA,
@@ -95,6 +92,7 @@ def synthetic_stages(base: Platform, available: frozenset[str]) -> Iterable[Stag
 
 def _extract(language: str, sources: tuple[str, ...]) -> Any:
     def work(step: Step) -> Any:
+        _empty_left(step, f"functions/{language}", extract.FUNCTION_SCHEMA)
         return extract.extract_functions(
             step.lake,
             language,
@@ -105,8 +103,25 @@ def _extract(language: str, sources: tuple[str, ...]) -> Any:
     return work
 
 
+def _pair_interop(sources: tuple[str, ...]) -> Any:
+    def work(step: Step) -> Any:
+        _empty_left(step, interop.TABLE, extract.FUNCTION_SCHEMA)
+        return interop.pair_interop(
+            step.lake,
+            _filtered_shards(sources)(step.platform),
+            fingerprint_of_shard=step.shard_fingerprint,
+        )
+
+    return work
+
+
+def _empty_left(step: Step, table: str, schema: Any) -> None:
+    empty_left_sources(step.lake, table, schema, step.platform.catalog.open_sources())
+
+
 def _generate(generator: Any, sources: tuple[str, ...]) -> Any:
     def work(step: Step) -> Any:
+        _empty_left(step, f"synthetic/{generator.name}", DOCUMENT_SCHEMA)
         return generator.generate(
             step.lake,
             _filtered_shards(sources)(step.platform),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from tritter_assets.dedup.index import ShardInput
 from tritter_assets.errors import MissingProvenance
-from tritter_assets.lake import Lake, PartitionState
+from tritter_assets.lake import Lake, PartitionState, fingerprint_of
 
 FingerprintOfShard = Callable[[ShardInput], str]
 """What the derived rows of a shard are made from."""
@@ -59,3 +59,34 @@ def stale_shards(
                 f"filtered/{item.source} has no shard {item.shard!r}: materialise it first"
             )
         yield shard
+
+
+def empty_left_sources(
+    lake: Lake, table: str, schema: pa.Schema, sources: Collection[str]
+) -> tuple[str, ...]:
+    """Empties the shards of sources that left the catalogue or are refused now.
+
+    Args:
+        lake: Holds the derived table, or not yet.
+        table: Partitioned by source and shard.
+        schema: Of the table.
+        sources: The sources that rows may come from.
+
+    Returns:
+        The sources whose rows are gone.
+    """
+    left = left_shards(lake, table, sources)
+    for partition in left:
+        lake.write(table, [], schema, fingerprint=fingerprint_of("left"), partition=partition)
+    return tuple(sorted({partition["source"] for partition in left}))
+
+
+def left_shards(lake: Lake, table: str, sources: Collection[str]) -> list[Mapping[str, str]]:
+    """Returns the partitions of a derived table whose rows are of none of these sources."""
+    if not lake.exists(table):
+        return []
+    return [
+        state.partition
+        for state in lake.states(table)
+        if state.num_rows and state.partition["source"] not in sources
+    ]

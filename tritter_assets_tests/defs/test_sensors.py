@@ -114,3 +114,4 @@ def test_a_source_that_leaves_the_profile_leaves_the_mix(tmp_path: Path) -> None
     for phase in ("phase1_base", "phase3_instruct"):
         assert set(lake.scan(f"mix/{phase}").collect()["source"]) == {"small_code"}
     assert "small_mirror" not in set(lake.scan("dedup/near_index").collect()["source"])
+    assert set(lake.scan("functions/python").collect()["source"]) == {"small_code"}
