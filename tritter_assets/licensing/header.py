@@ -103,12 +103,16 @@ _COPYRIGHT = re.compile(
     re.M | re.I,
 )
 _COMMENTS = re.compile(
-    r"(?:^(?:\#|//|--|;|%|!|dnl\b|[.']\\\")[^\n]*\n?)+|/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z)",
+    r"(?:^(?:\#|//|--|;|%|!|dnl\b|[.']\\\")[^\n]*\n?)+|/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z)"
+    r"|<legalnotice\b.*?(?:</legalnotice>|\Z)",
     re.M | re.S,
 )
 """Lines of comment count where nothing is before their sign; indented ones are about the code."""
 _STRINGS = re.compile(r"\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)", re.S)
-_CLOSED_NAMES = ("GPL", "General Public", "Mozilla Public", "Affero", "Eclipse Public", "EUPL")
+_CLOSED_NAMES = (
+    "GPL", "General Public", "GNU Free", "Mozilla Public", "Affero", "Eclipse Public", "EUPL",
+)  # fmt: skip
+_MAN_PAGE = re.compile(r"^\.(?:TH|SH|Dd|Dt) ", re.M)
 _BELOW_CONFIDENCE = 0.8
 _COPYRIGHT_MARKS = ("copyr", "(c)", "\u00a9")
 _MARKS = re.compile(r"[ \t]*(?:\*/|-->|\"\"\"|'''|\\n|\*\)|[*#/|-]+)?[ \t]*$")
@@ -346,14 +350,18 @@ def _with_beside(expression: str, words: str) -> str:
 
 
 def _read_below(rest: str) -> str | None:
-    """Reads the comments below the first code for licences that share alike, and no others.
+    """Reads what stands below the header for licences that share alike, and for no others.
 
-    A notice may stand below an import. What it permits is not taken from there, since comments
+    Of code these are the comments, of DocBook also its legal notice, of a man page all of it. A
+    notice may stand below an import. What it permits is not taken from there, since comments
     amid code speak of parts; what it asks for must not be missed.
     """
     if not _names_closed(rest):
         return None
-    blocks = [match.group() for match in _COMMENTS.finditer(_STRINGS.sub("", rest))]
+    if _MAN_PAGE.search(rest):
+        blocks = re.split(r"\n\.(?:PP|P|LP|SH|SS|Pp|Sh)\b", rest)
+    else:
+        blocks = [match.group() for match in _COMMENTS.finditer(_STRINGS.sub("", rest))]
     words = " ".join(read_grants(block).words for block in blocks if _names_closed(block))
     notice = read_notice(words) if names_copyleft(words) else None
     return notice.expression if notice else None
