@@ -153,15 +153,15 @@ def test_letters_that_grow_in_lower_case_move_nothing() -> None:
 def test_notices_of_man_pages_and_of_docbook_are_read_where_they_stand() -> None:
     page = (
         ".TH sorter 1\n.SH NAME\nsorter\n.SH AUTHOR\n.PP\nwritten by A. Writer.\n.PP\nPermission "
-        "is granted to copy, distribute and/or modify this\ndocument under the terms of the GNU Free\n"
-        "Documentation License, Version 1.1 or any later version\n"
+        "is granted to copy, distribute and/or modify this\ndocument under the terms of the GNU "
+        "Free\nDocumentation License, Version 1.1 or any later version\n"
     )
     docbook = (
         '<?xml version="1.0"?>\n<refentry id="x.1">\n<legalnotice>\n<para>This man page is '
         "distributed under the same terms as\n  x (GPL-2+). There is NO WARRANTY.</para>\n"
         "</legalnotice>\n"
     )
-    for text, start in ((page, NOASSERTION), (docbook, "GPL-2.0")):
+    for text, start in ((page, "NOASSERTION"), (docbook, "GPL-2.0")):
         found = scan_header(text)
         assert found is not None, text
         assert (found.expression or "").startswith(start)
