@@ -12,8 +12,7 @@ Cost is CPU seconds of a whole update as the assets do it: read the states of al
 the fingerprint, update the exact and the near index. `slope` is the mean over the shards after the
 1,000th to the mean over the shards after the 10th; the adds are single updates one after the other,
 so merges of band runs and of index files are in them (`most_cpu_s` is the dearest). Merges of
-higher tiers fall into one add of 64, 256, ...; each writes what it merges once, 3 us a row of an
-index and 0.1 us a band. The index of 1,000 is built in updates of a quarter each.
+higher tiers fall into one add of 64, 256, ... and are not in them. The index of 1,000 is built in updates of a quarter each.
 Reads and writes are what the system counted for this process, files mapped into memory excepted.
 
 Prints one JSON object last.
@@ -133,7 +132,7 @@ def main() -> None:
     """Runs the bench."""
     arguments = [int(value) for value in sys.argv[1:]]
     num_shards = arguments[0] if arguments else 1000
-    maker = Maker(arguments[1] if len(arguments) > 1 else 250)
+    maker = Maker(arguments[1] if len(arguments) > 1 else 500)
     with tempfile.TemporaryDirectory(prefix="dedup-increment-") as folder:
         lake = Lake.at(folder)
         shards: list[tuple[str, str]] = []
