@@ -12,7 +12,8 @@ Cost is CPU seconds of a whole update as the assets do it: read the states of al
 the fingerprint, update the exact and the near index. `slope` is the mean over the shards after the
 1,000th to the mean over the shards after the 10th; the adds are single updates one after the other,
 so merges of band runs and of index files are in them (`most_cpu_s` is the dearest). Merges of
-higher tiers fall into one add of 64, 256, ... and are not in them. The index of 1,000 is built in updates of a quarter each.
+higher tiers fall into one add of 64, 256, ... and are not in them. The index of
+1,000 is built in updates of a quarter each.
 Reads and writes are what the system counted for this process, files mapped into memory excepted.
 
 Prints one JSON object last.
