@@ -55,6 +55,7 @@ from tritter_assets.licensing.expression import (
     parse,
 )
 from tritter_assets.licensing.header import HeaderFinding, scan_headers
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.licensing.repository import RepositoryLicences, Statement, same_licences
 from tritter_assets.record import NOASSERTION, LicenseMethod
 
@@ -70,22 +71,6 @@ _MAX_KEPT = 50_000
 """Repositories and conclusions remembered, so that millions of repositories stay in memory."""
 _PACKAGED = frozenset({"sdist", "git", "crate"})
 """Origins without a dataset around the files."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RepoEvidence:
-    """What a repository or package says of its licence, read once per repository by the loader."""
-
-    repo: str
-    license_files: tuple[tuple[str, str], ...] = ()
-    """(path inside the repository, text) of LICENSE, COPYING, NOTICE and their like. The text of a
-    manifest such as Cargo.toml is `SPDX-License-Identifier: <its licence>`."""
-    metadata: tuple[tuple[str, str], ...] = ()
-    """(kind, value); kind is `license_expression`, `license` or `classifier`."""
-    dep5: str | None = None
-    """Text of `debian/copyright` in its machine-readable form."""
-    emails: tuple[str, ...] = ()
-    """Author and maintainer addresses: opt-out keys."""
 
 
 @dataclass(frozen=True, slots=True)

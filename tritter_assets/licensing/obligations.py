@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from tritter_assets.contracts.policy_model import Policy
-from tritter_assets.licensing.conclude import RepoEvidence
 from tritter_assets.licensing.detect import identify_text
 from tritter_assets.licensing.expression import NONE, leaves, parse
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.licensing.templates import THRESHOLD
 from tritter_assets.record import NOASSERTION
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from tritter_assets.contracts.policy_model import Policy, scancode_category
 from tritter_assets.licensing.dep5 import Dep5Paragraph, is_dep5, paragraph_of, parse_dep5
@@ -19,11 +18,9 @@ from tritter_assets.licensing.expression import (
 )
 from tritter_assets.licensing.header import copyright_lines
 from tritter_assets.licensing.metadata import MetadataFinding, read_metadata
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.licensing.words import license_words
 from tritter_assets.record import NOASSERTION
-
-if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
 
 _MAIN = re.compile(r"(?:licen[cs]es?|copying|unlicense|copyright)(?:\.(?:txt|md|rst|html?))?", re.I)
 _FAMILY = re.compile(

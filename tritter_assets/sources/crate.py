@@ -49,7 +49,7 @@ from tritter_assets.sources.text import decode_text
 from tritter_assets.sources.tree import evidence_text, tree_evidence
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 STAGE_VERSION = "1"
 

@@ -40,7 +40,7 @@ from tritter_assets.sources.tree import (
 )
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from tritter_assets.sources.mapping import ColumnMapping, RowFacts
 from tritter_assets.sources.tree import TreeFacts, tree_evidence, tree_frames
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 _FOLDER = "http"
 _ARCHIVES = ("tar", "zip", "deb")

@@ -23,7 +23,7 @@ from tritter_assets.sources.swh import BlobStore, swh_documents
 from tritter_assets.sources.tree import TreeFacts, tree_frames
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,7 +31,7 @@ from tritter_assets.record import document_id
 from tritter_assets.sources.sorting import DocumentSorter
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 LICENSE_TEXT_SCHEMA = pa.schema(
     [

@@ -20,7 +20,7 @@ import polars as pl
 from tritter_assets.contracts.source import SourceContract
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
     from tritter_assets.sources.pieces import PieceStore
 
 MAX_EXAMPLES = 20

@@ -44,7 +44,7 @@ from tritter_assets.sources.tree import TreeFacts, tree_evidence, tree_frames
 if TYPE_CHECKING:
     from packaging.version import Version
 
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 _FORMAT = "tar.gz"
 

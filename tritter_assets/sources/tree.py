@@ -20,7 +20,7 @@ from tritter_assets.sources.prose.includes import ReadFile, no_files
 from tritter_assets.sources.text import decode_text
 
 if TYPE_CHECKING:
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
 _LICENSE_FILE = re.compile(
     r"(?:[\w.]+[-_.])?(?:licen[cs]es?|copying|notice|copyright|unlicense)(?:[-_.].*)?",
@@ -148,7 +148,7 @@ def tree_evidence(
     a licence becomes a licence file of one SPDX line in its own folder, so that the nearest-folder
     rule covers vendored crates as well.
     """
-    from tritter_assets.licensing.conclude import RepoEvidence
+    from tritter_assets.licensing.repo_evidence import RepoEvidence
 
     found: dict[str, str] = {}
     manifests: dict[str, dict[str, Any]] = {}

@@ -20,7 +20,8 @@ from tritter_assets.contracts.policy_names import SECTIONS
 from tritter_assets.contracts.source import LicenceFacts, SdistOrigin, SourceContract
 from tritter_assets.contracts.yaml_file import ContractProblems
 from tritter_assets.licensing.admit import admit_frame
-from tritter_assets.licensing.conclude import Concluder, RepoEvidence
+from tritter_assets.licensing.conclude import Concluder
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.record import Modality
 from tritter_assets_tests.contracts.edited_policy import DECISION, FOLDER, TODAY, edited
 

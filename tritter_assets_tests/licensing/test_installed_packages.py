@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tritter_assets.contracts.policy import Policy
-from tritter_assets.licensing.conclude import RepoEvidence
 from tritter_assets.licensing.expression import leaves, parse
 from tritter_assets.licensing.metadata import read_metadata
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.licensing.repository import RepositoryLicences
 
 _NAMES = ("LICEN", "COPYING", "NOTICE")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import polars as pl
 
 from tritter_assets.contracts.policy import Policy
-from tritter_assets.licensing.conclude import RepoEvidence
 from tritter_assets.licensing.obligations import join, lane_of, text_in_evidence
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets_tests.licensing.texts import BSD3, MIT
 
 ROWS = pl.DataFrame(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tritter_assets.contracts.policy import Policy
-from tritter_assets.licensing.conclude import RepoEvidence
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.licensing.repository import FolderFinding, RepositoryLicences
 from tritter_assets_tests.licensing.test_detect import TEMPLATES
 from tritter_assets_tests.licensing.texts import BSD3, FOLDER, MIT

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from tritter_assets.lake import Lake, fingerprint_of
-from tritter_assets.licensing.conclude import RepoEvidence
+from tritter_assets.licensing.repo_evidence import RepoEvidence
 from tritter_assets.sources.license_texts import LicenseTexts
 
 FINGERPRINT = fingerprint_of("test")
