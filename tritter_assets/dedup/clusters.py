@@ -14,7 +14,7 @@ import polars as pl
 
 from tritter_assets.dedup.components import solve
 from tritter_assets.dedup.index import INDEX_SCHEMA, SURVIVAL_ORDER, IndexReport
-from tritter_assets.dedup.license_family import license_family
+from tritter_assets.dedup.license_family import LicenseFamilies, index_families
 from tritter_assets.errors import LakeCorruption
 from tritter_assets.verdict import Action, Reason
 
@@ -23,7 +23,12 @@ DOCUMENT_COLUMNS = ("repo", "path", "license_concluded", "content_sha256", "norm
 
 
 def cluster_rows(
-    documents: pl.DataFrame, pairs: pl.DataFrame, *, match: str, reason: Reason
+    documents: pl.DataFrame,
+    pairs: pl.DataFrame,
+    *,
+    match: str,
+    reason: Reason,
+    families: LicenseFamilies | None = None,
 ) -> pl.DataFrame:
     """Clusters documents and decides which of them stay.
 
@@ -35,16 +40,18 @@ def cluster_rows(
         pairs: Columns left, right (contents), score: at or above the threshold.
         match: What a pair stands for: `near` or `semantic`.
         reason: Reason of a document dropped through a pair.
+        families: Of the policy; without one, those of the SPDX index.
 
     Returns:
         Rows of `INDEX_SCHEMA`, ordered by (cluster_id, id).
     """
     if documents.is_empty():
         return pl.DataFrame(INDEX_SCHEMA.empty_table())
+    known = families or index_families()
     documents = (
         documents.sort(*SURVIVAL_ORDER, "shard")
         .unique("id", keep="first", maintain_order=True)
-        .with_columns(family=_family_bits(documents["license_concluded"]))
+        .with_columns(family=_family_bits(documents["license_concluded"], known))
     )
     contents = (
         documents.group_by("content", maintain_order=True)
@@ -63,9 +70,9 @@ def cluster_rows(
         numbers.rename({"content": "right", "node": "b"}), on="right"
     )
     a, b = joined["a"].to_numpy(), joined["b"].to_numpy()
-    families = contents["families"].to_numpy()
-    excluded = _mixed(families)
-    conflict = _mixed(families[a] | families[b])
+    bits = contents["families"].to_numpy()
+    excluded = _mixed(bits)
+    conflict = _mixed(bits[a] | bits[b])
     excluded[a[conflict]] = True
     excluded[b[conflict]] = True
     solved = solve(contents.height, a, b, joined["score"].to_numpy(), excluded)
@@ -158,10 +165,10 @@ def report_of(
     )
 
 
-def _family_bits(expressions: pl.Series) -> pl.Expr:
+def _family_bits(expressions: pl.Series, families: LicenseFamilies) -> pl.Expr:
     """Returns an expression: each licence as one bit of its family."""
     distinct = expressions.unique().to_list()
-    values = [1 << license_family(expression) for expression in distinct]
+    values = [1 << families.of(expression) for expression in distinct]
     return pl.col("license_concluded").replace_strict(distinct, values, return_dtype=pl.Int64)
 
 

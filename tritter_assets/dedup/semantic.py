@@ -44,6 +44,7 @@ from tritter_assets.dedup.index import (
 )
 from tritter_assets.dedup.kernel import KERNEL_VERSION
 from tritter_assets.dedup.kmeans import close_pairs, cluster
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.verdict import Reason
@@ -96,6 +97,7 @@ def update_semantic_index(
     enabled: bool = True,
     settings: SemanticSettings = DEFAULT_SETTINGS,
     embed: Embed | None = None,
+    families: LicenseFamilies | None = None,
     fingerprint: str,
 ) -> IndexReport:
     """Writes `dedup/semantic_index` over the documents that exact and near deduplication keep.
@@ -106,6 +108,7 @@ def update_semantic_index(
         enabled: False writes an empty index.
         settings: See `SemanticSettings`.
         embed: Replaces the embedding that `settings` names; the caller versions it.
+        families: Of the policy; see `clusters.cluster_rows`.
         fingerprint: Hash of `code_version(...)`, of `index.inputs_version(...)` and of the data
             versions of the exact and near index.
 
@@ -135,7 +138,13 @@ def update_semantic_index(
         .unique("content", keep="first", maintain_order=True)
     )
     pairs = _pairs(lake, inputs, documents, settings)
-    rows = cluster_rows(documents, pairs, match="semantic", reason=Reason.SEMANTIC_DUPLICATE)
+    rows = cluster_rows(
+        documents,
+        pairs,
+        match="semantic",
+        reason=Reason.SEMANTIC_DUPLICATE,
+        families=families,
+    )
     lake.write(SEMANTIC_INDEX, rows.to_arrow(), INDEX_SCHEMA, fingerprint=fingerprint)
     details = {
         "embedding": settings.embedding,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.index import EXACT_INDEX, NEAR_INDEX, ShardInput
-from tritter_assets.dedup.license_family import license_family
+from tritter_assets.dedup.license_family import index_families
 from tritter_assets.dedup.near import update_near_index
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.lake import Lake
@@ -54,7 +54,7 @@ def test_members_keep_their_licences_and_conflicts_quarantine(
         assert row["licenses"] == sorted(set(licences))
     dropped = set(dropped_ids(lake)["id"])
     survivors = {id_ for id_, row in rows.items() if row["survivor"] and id_ not in dropped}
-    if len({license_family(licence) for licence in licences}) > 1:
+    if len({index_families().of(licence) for licence in licences}) > 1:
         assert survivors == set()
         assert {row["action"] for row in rows.values()} == {"quarantine"}
     else:

@@ -5,7 +5,6 @@ import pytest
 
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.index import EXACT_INDEX, INDEX_SCHEMA, ShardInput
-from tritter_assets.dedup.license_family import LicenseFamily, license_family
 from tritter_assets.dedup.survivors import dropped_ids, require_current
 from tritter_assets.errors import MissingProvenance
 from tritter_assets.lake import Lake
@@ -68,15 +67,6 @@ def test_licences_are_pooled_and_conflicts_quarantined(lake: Lake, licenses, act
         assert rows["0" * 32]["kept_id"] is None
     else:
         assert dropped.rows() == [("1" * 32, "exact_duplicate")]
-
-
-def test_families() -> None:
-    assert license_family("Apache-2.0 WITH LLVM-exception") is LicenseFamily.PERMISSIVE
-    assert license_family("MIT AND GPL-3.0-or-later") is LicenseFamily.COPYLEFT
-    assert license_family("CC0-1.0") is license_family("MIT")
-    assert license_family("LicenseRef-unheard-of") is LicenseFamily.UNKNOWN
-    assert license_family("(MIT") is LicenseFamily.UNKNOWN
-    assert license_family("") is LicenseFamily.UNKNOWN
 
 
 def test_a_document_listed_in_two_shards_is_one_document(lake: Lake) -> None:
