@@ -21,6 +21,7 @@ from tritter_assets.dedup.cache_database import CACHE_VERSION
 from tritter_assets.dedup.clusters import cluster_rows
 from tritter_assets.dedup.document_cache import DOCUMENT_SCHEMA, DocumentCache
 from tritter_assets.dedup.index import INDEX_SCHEMA, IndexReport, ShardInput
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.signatures import SIGNATURE_SCHEMA
 from tritter_assets.lake import Lake, PartitionState
 from tritter_assets.verdict import Action, Reason
@@ -38,7 +39,7 @@ class Taken:
     new: pl.Series
     """Contents that had no document before."""
     everything: bool
-    """True when all clusters have to be solved: a new cache, or changed priorities."""
+    """True when all clusters have to be solved: a new cache, changed priorities or families."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,11 @@ def take_documents(
     cache: DocumentCache,
     inputs: Sequence[ShardInput],
     states: Mapping[Shard, PartitionState],
+    families: LicenseFamilies | None = None,
 ) -> Taken:
     """Brings the documents of a cache up to date with the signatures of `inputs`."""
     repriced = cache.set_priorities({item.source: item.priority for item in inputs})
+    rejudged = cache.set_families(families)
     before = cache.shard_versions()
     nothing = pl.DataFrame(schema=DOCUMENT_SCHEMA)
     removed = sorted(set(before) - set(states))
@@ -143,7 +146,7 @@ def take_documents(
     return Taken(
         dirty=pl.concat(dirty).unique(),
         new=pl.concat(new).unique(),
-        everything=cache.is_new or repriced,
+        everything=cache.is_new or repriced or rejudged,
     )
 
 
@@ -161,9 +164,8 @@ def solve_again(
     wanted = pl.concat([copied["content"], pairs["left"], pairs["right"]]).unique()
     documents = documents.filter(pl.col("content").is_in(wanted.implode()))
     scored = pairs.select("left", "right", score="jaccard")
-    return Solved(
-        contents, documents, pairs, cluster_rows(documents, scored, match=match, reason=reason)
-    )
+    rows = cluster_rows(documents, scored, match=match, reason=reason, families=cache.families)
+    return Solved(contents, documents, pairs, rows)
 
 
 def write_clusters(

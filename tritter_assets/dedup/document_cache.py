@@ -14,6 +14,7 @@ import polars as pl
 
 from tritter_assets.dedup.cache_database import canonical
 from tritter_assets.dedup.cluster_cache import ClusterCache
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.text_store import TextStore
 
 _DIGESTS = ("content_sha256", "normalized_sha256")
@@ -43,6 +44,7 @@ class DocumentCache(ClusterCache):
             for number, source, shard, version, first, last in self._all("SELECT * FROM shards")
         }
         self._priorities: dict[str, int] = {}
+        self.families: LicenseFamilies | None = None
 
     def set_priorities(self, priorities: Mapping[str, int]) -> bool:
         """Takes the priority of each source; returns whether a known one has changed."""
@@ -52,6 +54,13 @@ class DocumentCache(ClusterCache):
         self._connection.execute(
             "INSERT OR REPLACE INTO meta VALUES ('priorities', ?)", (canonical(self._priorities),)
         )
+        return changed
+
+    def set_families(self, families: LicenseFamilies | None) -> bool:
+        """Takes the licence families to judge by; returns whether others were known."""
+        self.families, digest = families, families.digest if families else ""
+        changed = self._meta("families") != digest
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('families', ?)", (digest,))
         return changed
 
     def shard_versions(self) -> dict[tuple[str, str], str]:

@@ -26,6 +26,7 @@ from tritter_assets.dedup.index import (
     ShardInput,
     signature_states,
 )
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.verdict import Reason
 
@@ -39,13 +40,18 @@ def code_version() -> str:
 
 
 def update_exact_index(
-    lake: Lake, inputs: Sequence[ShardInput], *, fingerprint: str
+    lake: Lake,
+    inputs: Sequence[ShardInput],
+    *,
+    families: LicenseFamilies | None = None,
+    fingerprint: str,
 ) -> IndexReport:
     """Writes `dedup/exact_index` over the signatures of `inputs`.
 
     Args:
         lake: The lake.
         inputs: Every shard that takes part; a shard left out is taken out of the index.
+        families: Of the policy; see `clusters.cluster_rows`.
         fingerprint: Hash of `code_version()` and `index.inputs_version(lake, inputs)`.
 
     Raises:
@@ -55,7 +61,7 @@ def update_exact_index(
     expected = {EXACT_INDEX: fingerprint}
     cache, written = open_cache(lake, EXACT_INDEX, code_version(), expected)
     with closing(cache):
-        taken = take_documents(lake, cache, inputs, states)
+        taken = take_documents(lake, cache, inputs, states, families)
         contents = None if taken.everything else taken.dirty
         solved = solve_again(cache, contents, match="content", reason=Reason.EXACT_DUPLICATE)
         write_clusters(

@@ -67,6 +67,7 @@ from tritter_assets.dedup.index import (
     ShardInput,
     signature_states,
 )
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
 from tritter_assets.dedup.text_intake import keep_texts, text_reader
 from tritter_assets.dedup.verify import verify_pairs
@@ -106,6 +107,7 @@ def update_near_index(
     *,
     threshold: float = 0.7,
     memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
+    families: LicenseFamilies | None = None,
     fingerprint: str,
 ) -> IndexReport:
     """Brings bands, pairs and `dedup/near_index` up to date with the signatures of `inputs`.
@@ -115,6 +117,7 @@ def update_near_index(
         inputs: Every shard that takes part; a shard left out is taken out of the index.
         threshold: Smallest Jaccard similarity of a duplicate.
         memory_limit_bytes: Look-ups and verification work in pieces beyond it.
+        families: Of the policy; see `clusters.cluster_rows`.
         fingerprint: Hash of `code_version(threshold)` and `index.inputs_version(lake, inputs)`.
 
     Raises:
@@ -135,7 +138,7 @@ def update_near_index(
             lake.location.cache_folder(NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes
         )
         stale = _stale_shards(cache, states)
-        taken = take_documents(lake, cache, inputs, states)
+        taken = take_documents(lake, cache, inputs, states, families)
         fresh = cache.present(taken.new)
         gone = taken.dirty.filter(~taken.dirty.is_in(cache.present(taken.dirty).implode()))
         known = taken.dirty.filter(~taken.dirty.is_in(fresh.implode()))
