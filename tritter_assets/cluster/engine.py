@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from tritter_assets.cluster.tasks import CommitLost, ShardTask, run_task
 from tritter_assets.dedup.index import IndexReport, ShardInput
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
 from tritter_assets.settings import Settings
@@ -41,6 +42,7 @@ class Engine(Protocol):
         *,
         threshold: float,
         memory_limit_bytes: int,
+        families: LicenseFamilies | None = None,
         fingerprint: str,
     ) -> IndexReport:
         """Brings `dedup/near_pairs` and `dedup/near_index` up to date with the signatures."""
@@ -64,6 +66,7 @@ class LocalEngine:
         *,
         threshold: float,
         memory_limit_bytes: int,
+        families: LicenseFamilies | None = None,
         fingerprint: str,
     ) -> IndexReport:
         """See `Engine`."""
@@ -74,6 +77,7 @@ class LocalEngine:
             inputs,
             threshold=threshold,
             memory_limit_bytes=memory_limit_bytes,
+            families=families,
             fingerprint=fingerprint,
         )
 
@@ -104,6 +108,7 @@ class DaftEngine:
         *,
         threshold: float,
         memory_limit_bytes: int,
+        families: LicenseFamilies | None = None,
         fingerprint: str,
     ) -> IndexReport:
         """See `Engine`."""
@@ -115,6 +120,7 @@ class DaftEngine:
             inputs,
             threshold=threshold,
             memory_limit_bytes=memory_limit_bytes,
+            families=families,
             fingerprint=fingerprint,
             run_all=self.run_all,
         )

@@ -51,6 +51,7 @@ from tritter_assets.dedup.index import (
     ShardInput,
     signature_states,
 )
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.near import NEAR_BANDS, NEAR_PAIRS, PAIRS_SCHEMA
 from tritter_assets.lake import Lake, fingerprint_of
 
@@ -71,6 +72,7 @@ def update_near_index(
     *,
     threshold: float,
     memory_limit_bytes: int,
+    families: LicenseFamilies | None = None,
     fingerprint: str,
     run_all: RunAll,
     num_buckets: int | None = None,
@@ -82,6 +84,7 @@ def update_near_index(
         inputs: Every shard that takes part.
         threshold: Smallest Jaccard similarity of a duplicate.
         memory_limit_bytes: Of one task's verification.
+        families: Of the policy; see `clusters.cluster_rows`.
         fingerprint: As for the local engine.
         run_all: Calls a function once per tuple of arguments, on any worker.
         num_buckets: By default from the number of contents in candidates.
@@ -96,7 +99,7 @@ def update_near_index(
     run.spread_documents()
     run.spread_texts(known, run_all)
     arguments = [
-        (run.scratch, number, run.layout.threshold, run.layout.name, memory_limit_bytes)
+        (run.scratch, number, run.layout, memory_limit_bytes, families)
         for number in range(num_buckets)
     ]
     solved = [report for _, report in run_all(near_tasks.solve_bucket, arguments)]

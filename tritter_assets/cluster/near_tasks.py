@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritter_assets.cluster.scratch import Scratch
+from tritter_assets.dedup.bands import BandLayout
 from tritter_assets.dedup.clusters import cluster_rows, report_of
 from tritter_assets.dedup.crowds import NUM_HUBS
 from tritter_assets.dedup.index import NEAR_INDEX, IndexReport
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.near import evidence_rows
 from tritter_assets.dedup.verify import lake_reader, verify_pairs
 from tritter_assets.errors import MissingProvenance
@@ -141,7 +143,11 @@ def gather_texts(
 
 
 def solve_bucket(
-    scratch: Scratch, number: int, threshold: float, layout: str, memory_limit_bytes: int
+    scratch: Scratch,
+    number: int,
+    layout: BandLayout,
+    memory_limit_bytes: int,
+    families: LicenseFamilies | None,
 ) -> BucketReport:
     """Verifies the pairs of whole components, clusters their documents, and writes both."""
     bucket = f"bucket={number}"
@@ -152,7 +158,7 @@ def solve_bucket(
         lambda wanted: _texts(scratch, bucket, wanted),
         scored.filter(pl.col("jaccard").is_null()).select("left", "right"),
         places,
-        threshold=threshold,
+        threshold=layout.threshold,
         memory_limit_bytes=memory_limit_bytes,
     )
     known = scored.filter(pl.col("jaccard").is_not_null())
@@ -162,9 +168,10 @@ def solve_bucket(
         pairs.select("left", "right", score="jaccard"),
         match="near",
         reason=Reason.NEAR_DUPLICATE,
+        families=families,
     )
     scratch.write_file(f"rows/{number:06d}.parquet", rows.to_arrow())
-    evidence = evidence_rows(pairs, documents, layout)
+    evidence = evidence_rows(pairs, documents, layout.name)
     scratch.write_file(f"evidence/{number:06d}.parquet", evidence.to_arrow())
     return BucketReport(
         index=report_of(NEAR_INDEX, rows, documents.height, {}),

@@ -18,6 +18,7 @@ import dagster as dg
 
 from tritter_assets.cluster.tasks import ShardTask, rules_of
 from tritter_assets.dedup.index import ShardInput
+from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.defs.stage import Platform, Step
 from tritter_assets.defs.training import lake_environment
 from tritter_assets.errors import ContractViolation
@@ -52,13 +53,16 @@ def run_together(
     return work
 
 
-def run_near_update(step: Step, inputs: Sequence[ShardInput]) -> dict[str, Any]:
+def run_near_update(
+    step: Step, inputs: Sequence[ShardInput], families: LicenseFamilies
+) -> dict[str, Any]:
     """Updates the near index on the cluster and returns the report."""
     profile = step.catalog.profile
     near = {
         "inputs": [dataclasses.asdict(item) for item in inputs],
         "threshold": profile.near_threshold,
         "memory_limit_bytes": profile.memory_limit_bytes,
+        "families": dict(families.ids),
         "fingerprint": step.fingerprint,
     }
     return _launch(step, {"near": near})["reports"][0]

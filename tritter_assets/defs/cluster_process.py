@@ -14,6 +14,7 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 from tritter_assets.cluster.engine import open_engine
 from tritter_assets.cluster.tasks import ShardTask
 from tritter_assets.dedup.index import ShardInput
+from tritter_assets.dedup.license_family import LicenseFamilies, LicenseFamily
 from tritter_assets.settings import load_settings
 
 
@@ -44,6 +45,9 @@ def _near(pipes: PipesContext) -> list[Any]:
         [ShardInput(**item) for item in asked["inputs"]],
         threshold=asked["threshold"],
         memory_limit_bytes=asked["memory_limit_bytes"],
+        families=LicenseFamilies(
+            {spdx: LicenseFamily(family) for spdx, family in asked["families"].items()}
+        ),
         fingerprint=asked["fingerprint"],
     )
     return [json.loads(json.dumps(dataclasses.asdict(report), default=str))]

@@ -9,6 +9,7 @@ from tritter_assets.contracts.source import SourceContract
 from tritter_assets.dedup import exact, near, semantic, signatures
 from tritter_assets.dedup.embeddings import PACKAGED, embedding_version
 from tritter_assets.dedup.index import INDEX_SCHEMA
+from tritter_assets.dedup.license_family import LicenseFamilies, families_of
 from tritter_assets.defs.checks import no_source_wiped_out_check
 from tritter_assets.defs.cluster import run_near_update, run_together
 from tritter_assets.defs.dedup_report import dedup_report
@@ -53,17 +54,21 @@ def index_stages(base: Platform) -> Iterable[Stage]:
 
     def update_exact(step: Step) -> Any:
         return exact.update_exact_index(
-            step.lake, signed_shards(step.platform), fingerprint=step.fingerprint
+            step.lake,
+            signed_shards(step.platform),
+            families=_families(step.platform),
+            fingerprint=step.fingerprint,
         )
 
     def update_near(step: Step) -> Any:
         if profile.engine != "local":
-            return run_near_update(step, signed_shards(step.platform))
+            return run_near_update(step, signed_shards(step.platform), _families(step.platform))
         return near.update_near_index(
             step.lake,
             signed_shards(step.platform),
             threshold=profile.near_threshold,
             memory_limit_bytes=profile.memory_limit_bytes,
+            families=_families(step.platform),
             fingerprint=step.fingerprint,
         )
 
@@ -73,6 +78,7 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             signed_shards(step.platform),
             enabled=profile.semantic_enabled,
             settings=semantic_settings,
+            families=_families(step.platform),
             fingerprint=step.fingerprint,
         )
 
@@ -98,7 +104,11 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             code_version=version,
             work=work,
             deps=(*deps, *further),
-            extra_inputs=lambda platform, _: _priorities(platform) | (more() if more else {}),
+            extra_inputs=lambda platform, _: {
+                **_priorities(platform),
+                "license_families": _families(platform).digest,
+                **(more() if more else {}),
+            },
             schema=INDEX_SCHEMA,
             checks=(no_source_wiped_out_check(),),
             plot=lambda platform: dedup_report(
@@ -135,3 +145,8 @@ def index_stages(base: Platform) -> Iterable[Stage]:
 
 def _priorities(platform: Platform) -> dict[str, int]:
     return {contract.id: contract.priority for contract in platform.catalog.active_sources()}
+
+
+def _families(platform: Platform) -> LicenseFamilies:
+    """Part of what an index is made from: another category or decision solves all clusters anew."""
+    return families_of(platform.catalog.policy, platform.catalog.profile.use_profile)
