@@ -70,65 +70,102 @@ def _shingle(  # noqa: PLR0912, PLR0915, PLR0917 - one pass; numba takes no keyw
     for document in range(num_documents):
         longest = max(longest, offsets[document + 1] - offsets[document])
     hashes = np.empty(longest // 2 + 2, dtype=np.uint64)
+    behind = np.empty(longest // 4 + 2, dtype=np.uint64)
     slots = 64
     while slots < longest + 2:
         slots *= 2
     table = np.zeros(slots, dtype=np.uint64)
+    # Positions are unsigned: numba wraps a signed index that may be negative, at every access.
+    last = np.uint64(width) - _U1
     leaving = _U1
     for _ in range(width):
         leaving *= _ROLL_MULTIPLIER
-    written = 0
+    written = _U0
     for document in range(num_documents):
         starts[document] = written
-        begin, end = offsets[document], offsets[document + 1]
+        begin, end = np.uint64(offsets[document]), np.uint64(offsets[document + 1])
         # Words. A branch-free form: the hash is stored after every byte and the cursor moves only
-        # where a word ends, because word ends are what a branch predictor cannot predict.
-        num_words = 0
-        word_hash = _WORD_SEED
-        inside = 0
-        for position in range(begin, end):
-            byte = words[data[position]]
-            is_word = 1 if byte != 0 else 0
+        # where a word ends, because word ends are what a branch predictor cannot predict. Each
+        # byte waits for the multiplication of the one before, so the two halves of a document,
+        # cut where no word is, are read side by side (a third less time than one after the other).
+        middle = begin + ((end - begin) >> _U1)
+        while middle < end and words[data[middle]] != 0:
+            middle += _U1
+        both = min(middle - begin, end - middle)
+        num_words, num_behind = _U0, _U0
+        word_hash, other_hash = _WORD_SEED, _WORD_SEED
+        inside, other_inside = _U0, _U0
+        for step in range(both):
+            byte = np.uint64(words[data[begin + step]])
+            is_word = _U1 if byte != _U0 else _U0
             hashes[num_words] = word_hash
-            num_words += inside & (1 - is_word)
-            advanced = (word_hash ^ np.uint64(byte)) * _WORD_MULTIPLIER
-            word_hash = advanced if byte != 0 else _WORD_SEED
+            num_words += inside & ~is_word
+            advanced = (word_hash ^ byte) * _WORD_MULTIPLIER
+            word_hash = advanced if byte != _U0 else _WORD_SEED
+            inside = is_word
+            byte = np.uint64(words[data[middle + step]])
+            is_word = _U1 if byte != _U0 else _U0
+            behind[num_behind] = other_hash
+            num_behind += other_inside & ~is_word
+            advanced = (other_hash ^ byte) * _WORD_MULTIPLIER
+            other_hash = advanced if byte != _U0 else _WORD_SEED
+            other_inside = is_word
+        for position in range(begin + both, middle):
+            byte = np.uint64(words[data[position]])
+            is_word = _U1 if byte != _U0 else _U0
+            hashes[num_words] = word_hash
+            num_words += inside & ~is_word
+            advanced = (word_hash ^ byte) * _WORD_MULTIPLIER
+            word_hash = advanced if byte != _U0 else _WORD_SEED
             inside = is_word
         hashes[num_words] = word_hash
         num_words += inside
-        if num_words < width:
+        for position in range(middle + both, end):
+            byte = np.uint64(words[data[position]])
+            is_word = _U1 if byte != _U0 else _U0
+            behind[num_behind] = other_hash
+            num_behind += other_inside & ~is_word
+            advanced = (other_hash ^ byte) * _WORD_MULTIPLIER
+            other_hash = advanced if byte != _U0 else _WORD_SEED
+            other_inside = is_word
+        behind[num_behind] = other_hash
+        num_behind += other_inside
+        for index in range(num_behind):
+            hashes[num_words + index] = behind[index]
+        num_words += num_behind
+        if num_words <= last:
             text_hash = _TEXT_SEED
             pending = False
             any_text = False
             for position in range(begin, end):
-                byte = folds[data[position]]
-                if byte == 32:
+                byte = np.uint64(folds[data[position]])
+                if byte == _U32:
                     pending = any_text
                     continue
                 if pending:
-                    text_hash = (text_hash ^ np.uint64(32)) * _WORD_MULTIPLIER
+                    text_hash = (text_hash ^ _U32) * _WORD_MULTIPLIER
                     text_hash ^= text_hash >> _U32
                     pending = False
                 any_text = True
-                text_hash = (text_hash ^ np.uint64(byte)) * _WORD_MULTIPLIER
+                text_hash = (text_hash ^ byte) * _WORD_MULTIPLIER
                 text_hash ^= text_hash >> _U32
             text_hash ^= text_hash >> _U33
             text_hash *= _MIX_1
             text_hash ^= text_hash >> _U33
             out[written] = max(text_hash, _U1)
-            written += 1
+            written += _U1
             continue
-        capacity = 64
-        while capacity < 2 * num_words:
-            capacity *= 2
-        mask = np.uint64(capacity - 1)
+        capacity = np.uint64(64)
+        while capacity < num_words + num_words:
+            capacity += capacity
+        mask = capacity - _U1
         table[:capacity] = _U0
         rolled = _U0
         for index in range(num_words):
             rolled = rolled * _ROLL_MULTIPLIER + hashes[index]
-            if index >= width:
-                rolled -= leaving * hashes[index - width]
-            if index < width - 1:
+            if index > last:
+                rolled -= leaving * hashes[index - last - _U1]
+            if index < last:
                 continue
             mixed = rolled
             mixed ^= mixed >> _U33
@@ -143,7 +180,7 @@ def _shingle(  # noqa: PLR0912, PLR0915, PLR0917 - one pass; numba takes no keyw
             if table[slot] == _U0:
                 table[slot] = mixed
                 out[written] = mixed
-                written += 1
+                written += _U1
     starts[num_documents] = written
     return written
 
