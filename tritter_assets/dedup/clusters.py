@@ -47,12 +47,11 @@ def cluster_rows(
     """
     if documents.is_empty():
         return pl.DataFrame(INDEX_SCHEMA.empty_table())
-    known = families or index_families()
-    documents = (
-        documents.sort(*SURVIVAL_ORDER, "shard")
-        .unique("id", keep="first", maintain_order=True)
-        .with_columns(family=_family_bits(documents["license_concluded"], known))
+    documents = documents.sort(*SURVIVAL_ORDER, "shard").unique(
+        "id", keep="first", maintain_order=True
     )
+    bits = family_bits(documents["license_concluded"], families or index_families())
+    documents = documents.with_columns(family=bits)
     contents = (
         documents.group_by("content", maintain_order=True)
         .agg(
@@ -70,11 +69,7 @@ def cluster_rows(
         numbers.rename({"content": "right", "node": "b"}), on="right"
     )
     a, b = joined["a"].to_numpy(), joined["b"].to_numpy()
-    bits = contents["families"].to_numpy()
-    excluded = _mixed(bits)
-    conflict = _mixed(bits[a] | bits[b])
-    excluded[a[conflict]] = True
-    excluded[b[conflict]] = True
+    excluded = quarantined(contents["families"].to_numpy(), a, b)
     solved = solve(contents.height, a, b, joined["score"].to_numpy(), excluded)
     contents = contents.with_columns(
         component=pl.Series(solved.component),
@@ -165,11 +160,26 @@ def report_of(
     )
 
 
-def _family_bits(expressions: pl.Series, families: LicenseFamilies) -> pl.Expr:
-    """Returns an expression: each licence as one bit of its family."""
+def family_bits(expressions: pl.Series, families: LicenseFamilies) -> pl.Series:
+    """Returns each licence as one bit of its family."""
     distinct = expressions.unique().to_list()
     values = [1 << families.of(expression) for expression in distinct]
-    return pl.col("license_concluded").replace_strict(distinct, values, return_dtype=pl.Int64)
+    return expressions.replace_strict(distinct, values, return_dtype=pl.Int64)
+
+
+def quarantined(bits: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns which contents stay nowhere: under two families, or close to one of another.
+
+    Args:
+        bits: The families of each content.
+        left: One end of each pair.
+        right: The other end.
+    """
+    excluded = _mixed(bits)
+    conflict = _mixed(bits[left] | bits[right])
+    excluded[left[conflict]] = True
+    excluded[right[conflict]] = True
+    return excluded
 
 
 def _mixed(families: np.ndarray) -> np.ndarray:

@@ -1,14 +1,19 @@
 """Spherical k-means with a fixed number of rounds: same rows, same order, same clusters.
 
-Dhillon and Modha 2001. Rows are taken in blocks, so memory is the rows plus one block of
-similarities. The first centres are rows spread evenly over the order given.
+Dhillon and Modha 2001. Rows are read in blocks, so they may lie in a file; memory is the centres
+and one block of similarities. The first centres are rows spread evenly over the order given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _BLOCK_ROWS = 4096
+_BLOCK_CELLS = 1 << 24
+"""Similarities held at once: 64 MB."""
+_TILE_ROWS = 2048
 
 
 def cluster(rows: np.ndarray, num_clusters: int, rounds: int) -> np.ndarray:
@@ -20,40 +25,63 @@ def cluster(rows: np.ndarray, num_clusters: int, rounds: int) -> np.ndarray:
         rounds: Assignments made; more change little after ten.
     """
     first = np.linspace(0, len(rows) - 1, num_clusters).astype(np.int64)
-    centres = rows[first].copy()
+    centres = np.array(rows[first])
     labels = np.zeros(len(rows), dtype=np.int64)
+    step = min(_BLOCK_ROWS, max(_BLOCK_CELLS // num_clusters, 1))
     for _ in range(rounds):
-        for begin in range(0, len(rows), _BLOCK_ROWS):
-            block = rows[begin : begin + _BLOCK_ROWS]
-            labels[begin : begin + _BLOCK_ROWS] = (block @ centres.T).argmax(axis=1)
-        order = np.argsort(labels, kind="stable")
-        bounds = np.searchsorted(labels[order], np.arange(num_clusters + 1))
-        for number in range(num_clusters):
-            members = rows[order[bounds[number] : bounds[number + 1]]]
-            if len(members):
-                total = members.sum(axis=0, dtype=np.float64)
-                centres[number] = total / max(float(np.linalg.norm(total)), 1e-12)
+        for begin in range(0, len(rows), step):
+            block = np.asarray(rows[begin : begin + step])
+            labels[begin : begin + step] = (block @ centres.T).argmax(axis=1)
+        # A cluster that lost all its rows keeps its centre.
+        for members in members_of(labels):
+            total = np.zeros(centres.shape[1], dtype=np.float64)
+            for begin in range(0, len(members), _BLOCK_ROWS):
+                some = rows[members[begin : begin + _BLOCK_ROWS]]
+                total += some.sum(axis=0, dtype=np.float64)
+            centres[labels[members[0]]] = total / max(float(np.linalg.norm(total)), 1e-12)
     return labels
+
+
+def members_of(labels: np.ndarray) -> list[np.ndarray]:
+    """Returns the rows of each cluster that has any, ascending, by cluster number."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(order) else []
 
 
 def close_pairs(
     rows: np.ndarray, labels: np.ndarray, minimum: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns (left, right, cosine) of pairs within a cluster at or above `minimum`."""
-    lefts, rights, cosines = [], [], []
-    order = np.argsort(labels, kind="stable")
-    bounds = np.flatnonzero(np.diff(labels[order], prepend=-1, append=-1))
-    for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        members = order[begin:end]
-        for start in range(0, len(members), _BLOCK_ROWS):
-            block = members[start : start + _BLOCK_ROWS]
-            similar = rows[block] @ rows[members].T
-            row, column = np.nonzero(similar >= minimum)
-            upper = block[row] < members[column]
-            lefts.append(block[row[upper]])
-            rights.append(members[column[upper]])
-            cosines.append(similar[row[upper], column[upper]])
-    if not lefts:
-        empty = np.zeros(0, dtype=np.int64)
-        return empty, empty, np.zeros(0, dtype=np.float32)
-    return np.concatenate(lefts), np.concatenate(rights), np.concatenate(cosines)
+    return _joined(pairs_within(rows, members, minimum) for members in members_of(labels))
+
+
+def pairs_within(
+    rows: np.ndarray, members: np.ndarray, minimum: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns (left, right, cosine) of pairs of `members` (ascending), left < right."""
+    return _joined(_tiles(rows, members, minimum))
+
+
+def _tiles(
+    rows: np.ndarray, members: np.ndarray, minimum: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    for begin in range(0, len(members), _TILE_ROWS):
+        above = members[begin : begin + _TILE_ROWS]
+        block = np.asarray(rows[above])
+        for start in range(begin, len(members), _TILE_ROWS):
+            below = members[start : start + _TILE_ROWS]
+            similar = block @ (block if start == begin else np.asarray(rows[below])).T
+            row, column = np.divmod(np.flatnonzero(similar >= minimum), len(below))
+            if start == begin:
+                upper = row < column
+                row, column = row[upper], column[upper]
+            yield above[row], below[column], similar[row, column]
+
+
+def _joined(
+    parts: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    empty = np.zeros(0, dtype=np.int64)
+    found = [(empty, empty, np.zeros(0, dtype=np.float32)), *parts]
+    left, right, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
+    return left, right, cosine

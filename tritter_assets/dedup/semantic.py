@@ -5,31 +5,30 @@ cosine to one that stays is at least 1 - epsilon. Who stays is decided by the su
 indexes and not by the distance to the centre, so licences and provenance decide, and a document
 tied only to a pruned one stays.
 
-Input: `signatures/*`, `filtered/*`, `dedup/{exact,near}_index`. Output: `dedup/semantic_index` and
-the helper `dedup/semantic_embeddings` (id, vector), partitioned by (source, shard): only new and
-changed shards are embedded again. Clustering is made anew at each update: it is a small part of
-the cost, and so the result depends on the documents alone. When it is off the index is written
-empty, and its commit says why.
+Input: `signatures/*`, `filtered/*`, `dedup/{exact,near}_index`. Output: `dedup/semantic_index`,
+the embeddings (`vectors.py`) and what each epsilon would remove (`removal_curve.py`). Only new and
+changed shards are embedded; clustering is made anew at each update, and so the result depends on
+the documents alone. Vectors beyond half the memory setting lie in a file; what is held besides is
+an id for each document, and 20 bytes for each close pair. When it is off the index is written
+empty, no vector is kept, and its commit says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from tritter_assets.dedup.bands import content_key
-from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS, cluster_rows, report_of
+from tritter_assets.dedup.clusters import DOCUMENT_COLUMNS, cluster_rows, family_bits, report_of
 from tritter_assets.dedup.embeddings import (
     LEXICAL,
     PACKAGED,
     Embed,
     embedder,
     embedding_version,
-    normalized,
 )
 from tritter_assets.dedup.index import (
     EXACT_INDEX,
@@ -44,24 +43,26 @@ from tritter_assets.dedup.index import (
 )
 from tritter_assets.dedup.kernel import KERNEL_VERSION
 from tritter_assets.dedup.kmeans import close_pairs, cluster
-from tritter_assets.dedup.license_family import LicenseFamilies
+from tritter_assets.dedup.license_family import LicenseFamilies, index_families
+from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
+from tritter_assets.dedup.removal_curve import (
+    CURVE_SCHEMA,
+    EPSILONS,
+    SEMANTIC_CURVE,
+    describe,
+    drawn_clusters,
+    measure_curve,
+    shares,
+)
 from tritter_assets.dedup.survivors import dropped_ids
-from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.dedup.vectors import embed_shards, gathered
+from tritter_assets.lake import Lake, PartitionState, fingerprint_of
 from tritter_assets.verdict import Reason
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
+"""2: a cluster's rows are added up in blocks."""
 
-SEMANTIC_EMBEDDINGS = "dedup/semantic_embeddings"
-
-EMBEDDINGS_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("vector", pa.binary(), nullable=False),
-    ]
-)
-"""`vector` is little-endian float16, length 1 within its rounding."""
+OFF = "semantic deduplication is off in the profile"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +99,7 @@ def update_semantic_index(
     settings: SemanticSettings = DEFAULT_SETTINGS,
     embed: Embed | None = None,
     families: LicenseFamilies | None = None,
+    memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
     fingerprint: str,
 ) -> IndexReport:
     """Writes `dedup/semantic_index` over the documents that exact and near deduplication keep.
@@ -109,126 +111,121 @@ def update_semantic_index(
         settings: See `SemanticSettings`.
         embed: Replaces the embedding that `settings` names; the caller versions it.
         families: Of the policy; see `clusters.cluster_rows`.
+        memory_limit_bytes: Vectors beyond half of it lie in a file.
         fingerprint: Hash of `code_version(...)`, of `index.inputs_version(...)` and of the data
             versions of the exact and near index.
 
     Raises:
-        MissingProvenance: an input has no signatures.
+        MissingProvenance: an input has no signatures, or `filtered` is newer than they are.
     """
     states = signature_states(lake, inputs)
     num_documents = sum(state.num_rows for state in states.values())
-    if not enabled:
-        reason = "semantic deduplication is off in the profile"
-        lake.write(
-            SEMANTIC_INDEX,
-            INDEX_SCHEMA.empty_table(),
-            INDEX_SCHEMA,
-            fingerprint=fingerprint,
-            commit_metadata={"enabled": False, "reason": reason},
-        )
-        empty = pl.DataFrame(INDEX_SCHEMA.empty_table())
-        return report_of(SEMANTIC_INDEX, empty, num_documents, {"skipped": reason})
-    embedded = _embed_shards(lake, inputs, settings, embed)
-    documents = (
-        scan_signatures(lake, inputs, DOCUMENT_COLUMNS)
-        .with_columns(content_key())
+    rows = pl.DataFrame(INDEX_SCHEMA.empty_table())
+    curve = pl.DataFrame(CURVE_SCHEMA.empty_table())
+    details: dict[str, int | float | str] = {"skipped": OFF}
+    note: dict[str, bool | str] = {"enabled": False, "reason": OFF}
+    if enabled:
+        embedded = _embed(lake, states, settings, embed)
+        rows, curve = _solve(lake, inputs, settings, families, memory_limit_bytes)
+        compared = int(curve["compared"][0])
+        details = {
+            "embedding": settings.embedding,
+            "shards_embedded": embedded,
+            "documents_compared": compared,
+            "share_removed": describe(curve, settings.epsilon),
+            **{f"removed_at_{at:g}": round(share, 4) for at, share in shares(curve)},
+        }
+        note = {"enabled": True}
+    else:
+        embed_shards(lake, {}, (), lambda: embedder(settings.embedding))
+    made_from = fingerprint_of(SEMANTIC_CURVE, fingerprint)
+    lake.write(SEMANTIC_CURVE, curve.to_arrow(), CURVE_SCHEMA, fingerprint=made_from)
+    lake.write(
+        SEMANTIC_INDEX,
+        rows.to_arrow(),
+        INDEX_SCHEMA,
+        fingerprint=fingerprint,
+        commit_metadata=note,
+    )
+    return report_of(SEMANTIC_INDEX, rows, num_documents, details)
+
+
+def _embed(
+    lake: Lake,
+    states: Mapping[tuple[str, str], PartitionState],
+    settings: SemanticSettings,
+    embed: Embed | None,
+) -> int:
+    named = embed is not None or settings.embedding in PACKAGED
+    name = settings.embedding if named else "folder"
+    version = KERNEL_VERSION if embed else embedding_version(settings.embedding)
+    return embed_shards(
+        lake, states, (name, version), lambda: embed or embedder(settings.embedding)
+    )
+
+
+def _solve(
+    lake: Lake,
+    inputs: Sequence[ShardInput],
+    settings: SemanticSettings,
+    families: LicenseFamilies | None,
+    memory_limit_bytes: int,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Returns the rows of the index and of the curve."""
+    # In the order of ids: k-means must not depend on priorities, paths or arrival.
+    compared = (
+        scan_signatures(lake, inputs, ["normalized_sha256"])
+        .select("id", content_key())
         .collect(engine="streaming")
         .join(dropped_ids(lake, (EXACT_INDEX, NEAR_INDEX)), on="id", how="anti")
-        .sort(*SURVIVAL_ORDER, "shard")
-        .unique("content", keep="first", maintain_order=True)
+        .group_by("content")
+        .agg(pl.col("id").min())
+        .sort("id")
     )
-    pairs = _pairs(lake, inputs, documents, settings)
+    ids, contents = compared["id"], compared["content"].to_numpy()
+    epsilons = (*EPSILONS, settings.epsilon)
+    if ids.is_empty():
+        nothing = measure_curve(np.zeros((0, 1)), [], contents, contents, epsilons)
+        return pl.DataFrame(INDEX_SCHEMA.empty_table()), nothing
+    with gathered(lake, ids, memory_limit_bytes) as vectors:
+        num_clusters = max(1, round(len(vectors) / settings.documents_per_cluster))
+        labels = cluster(vectors, num_clusters, settings.rounds)
+        left, right, cosine = close_pairs(vectors, labels, 1.0 - settings.epsilon)
+        drawn = drawn_clusters(labels)
+        rank, bits = _walk(
+            _documents(lake, inputs, ids.gather(np.concatenate(drawn))), ids, families
+        )
+        curve = measure_curve(vectors, drawn, rank, bits, epsilons)
+    pairs = pl.DataFrame({"left": contents[left], "right": contents[right], "score": cosine})
     rows = cluster_rows(
-        documents,
+        _documents(lake, inputs, ids.gather(np.union1d(left, right))),
         pairs,
         match="semantic",
         reason=Reason.SEMANTIC_DUPLICATE,
         families=families,
     )
-    lake.write(SEMANTIC_INDEX, rows.to_arrow(), INDEX_SCHEMA, fingerprint=fingerprint)
-    details = {
-        "embedding": settings.embedding,
-        "shards_embedded": embedded,
-        "documents_compared": documents.height,
-        "pairs": pairs.height,
-    }
-    return report_of(SEMANTIC_INDEX, rows, num_documents, details)
+    return rows, curve
 
 
-def _pairs(
-    lake: Lake,
-    inputs: Sequence[ShardInput],
-    documents: pl.DataFrame,
-    settings: SemanticSettings,
-) -> pl.DataFrame:
-    empty = pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64, "score": pl.Float32})
-    if documents.is_empty():
-        return empty
-    keys = [f"{item.source}/{item.shard}" for item in inputs]
-    vectors = (
-        lake.scan(SEMANTIC_EMBEDDINGS)
-        .filter(pl.concat_str("source", pl.lit("/"), "shard").is_in(keys))
-        .select("id", "vector")
-        .unique("id", keep="first")
-        .collect()
-    )
-    # In the order of ids: k-means must not depend on priorities, paths or arrival.
-    joined = documents.select("id", "content").join(vectors, on="id").sort("id")
-    packed = b"".join(joined["vector"].to_list())
-    rows = np.frombuffer(packed, dtype="<f2").reshape(joined.height, -1).astype(np.float32)
-    # What all documents share (keywords, licence headers) would make every pair look close.
-    rows = normalized(rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32))
-    num_clusters = max(1, round(joined.height / settings.documents_per_cluster))
-    labels = cluster(rows, num_clusters, settings.rounds)
-    left, right, cosine = close_pairs(rows, labels, 1.0 - settings.epsilon)
-    contents = joined["content"].to_numpy()
-    return pl.DataFrame(
-        {"left": contents[left], "right": contents[right], "score": cosine}, schema=empty.schema
+def _documents(lake: Lake, inputs: Sequence[ShardInput], ids: pl.Series) -> pl.DataFrame:
+    wanted = ids.to_frame().lazy()
+    return (
+        scan_signatures(lake, inputs, DOCUMENT_COLUMNS)
+        .join(wanted, on="id", how="semi")
+        .with_columns(content_key())
+        .collect(engine="streaming")
+        .sort(*SURVIVAL_ORDER, "shard")
+        .unique("id", keep="first", maintain_order=True)
     )
 
 
-def _embed_shards(
-    lake: Lake, inputs: Sequence[ShardInput], settings: SemanticSettings, embed: Embed | None
-) -> int:
-    """Embeds the shards whose content changed; returns how many."""
-    held = {
-        (state.partition["source"], state.partition["shard"]): state.fingerprint
-        for state in lake.states(SEMANTIC_EMBEDDINGS)
-    }
-    named = embed is not None or settings.embedding in PACKAGED
-    name = settings.embedding if named else "folder"
-    version = KERNEL_VERSION if embed else embedding_version(settings.embedding)
-    function = embed
-    count = 0
-    for (source, shard), signed in sorted(signature_states(lake, inputs).items()):
-        wanted = fingerprint_of(SEMANTIC_EMBEDDINGS, name, version, signed.data_version)
-        if held.get((source, shard)) == wanted or signed.num_rows == 0:
-            continue
-        function = function or embedder(settings.embedding)
-        current = function
-        batches = (
-            _embedded(batch, current)
-            for batch in lake.batches(
-                f"filtered/{source}",
-                partition={"shard": shard},
-                columns=["id", "source", "shard", "content"],
-            )
-        )
-        lake.write(
-            SEMANTIC_EMBEDDINGS,
-            batches,
-            EMBEDDINGS_SCHEMA,
-            fingerprint=wanted,
-            partition={"source": source, "shard": shard},
-        )
-        count += 1
-    return count
-
-
-def _embedded(batch: pa.RecordBatch, embed: Embed) -> pa.RecordBatch:
-    rows = embed(batch.column("content")).astype("<f2")
-    vectors = [row.tobytes() for row in rows]
-    columns = [batch.column(name) for name in ("id", "source", "shard")]
-    return pa.RecordBatch.from_arrays(
-        [*columns, pa.array(vectors, pa.binary())], names=["id", "source", "shard", "vector"]
-    )
+def _walk(
+    documents: pl.DataFrame, ids: pl.Series, families: LicenseFamilies | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the place in the survival order and the licence family of each row of `ids`."""
+    rank, bits = np.zeros(len(ids), dtype=np.int64), np.zeros(len(ids), dtype=np.int64)
+    places = ids.search_sorted(documents["id"]).to_numpy()
+    rank[places] = np.arange(documents.height)
+    judged = family_bits(documents["license_concluded"], families or index_families())
+    bits[places] = judged.to_numpy()
+    return rank, bits

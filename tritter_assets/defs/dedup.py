@@ -79,6 +79,7 @@ def index_stages(base: Platform) -> Iterable[Stage]:
             enabled=profile.semantic_enabled,
             settings=semantic_settings,
             families=_families(step.platform),
+            memory_limit_bytes=profile.memory_limit_bytes,
             fingerprint=step.fingerprint,
         )
 
