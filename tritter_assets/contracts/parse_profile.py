@@ -11,6 +11,7 @@ from tritter_assets.contracts.yaml_file import ContractProblem, ContractProblems
 
 PHASES = ("phase1_base", "phase2_domain", "phase3_instruct", "phase4_align")
 ENGINES = ("local", "daft", "ray")
+EMBEDDINGS = ("lexical", "minilm")
 _ARCHITECTURE = (
     "hidden_size", "intermediate_size", "num_layers", "num_heads", "num_kv_heads", "vocab_size"
 )  # fmt: skip
@@ -34,7 +35,8 @@ def parse_profile(path: Path) -> Profile:
         reader.problem("near_threshold", f"is {threshold}", "write a Jaccard similarity, e.g. 0.7")
     epsilon = reader.number("semantic_epsilon", 0.05)
     if not 0.0 <= epsilon < 1.0:
-        reader.problem("semantic_epsilon", f"is {epsilon}", "write a distance, e.g. 0.05")
+        way_out = "write 1 minus the least cosine of a duplicate: 0 or more, below 1, e.g. 0.05"
+        reader.problem("semantic_epsilon", f"is {epsilon:g}", way_out)
     values: dict[str, Any] = {
         "name": name,
         "lake_root": reader.text("lake_root"),
@@ -45,7 +47,7 @@ def parse_profile(path: Path) -> Profile:
         "bytes_per_token": reader.number("bytes_per_token", 3.6),
         "near_threshold": threshold,
         "semantic_enabled": reader.boolean("semantic_enabled", False),
-        "semantic_embedding": reader.text("semantic_embedding", "lexical"),
+        "semantic_embedding": _embedding(reader),
         "semantic_epsilon": epsilon,
         "contexts": _contexts(reader),
         "mix_tokens": _mix_tokens(reader),
@@ -56,6 +58,17 @@ def parse_profile(path: Path) -> Profile:
     if problems:
         raise ContractProblems(sorted(problems, key=lambda problem: problem.line))
     return Profile(**values)
+
+
+def _embedding(reader: FieldReader) -> str:
+    name = reader.text("semantic_embedding", EMBEDDINGS[0])
+    if name not in EMBEDDINGS and "/" not in name:
+        reader.problem(
+            "semantic_embedding",
+            f"is {name!r}, neither {' nor '.join(EMBEDDINGS)} nor a path",
+            f"{did_you_mean(name, EMBEDDINGS)}; or name a model's folder, e.g. ./models/{name}",
+        )
+    return name
 
 
 def _phases(reader: FieldReader, name: str) -> dict[str, Any]:

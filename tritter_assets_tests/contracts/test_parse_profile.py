@@ -26,6 +26,26 @@ def test_units_and_recipes() -> None:
         ("workers: 2", "workers: 0", "workers", "1"),
         ("engine: local", "engine: lokal", "engine", "local"),
         ("near_threshold: 0.7", "near_threshold: 7", "near_threshold", "0.7"),
+        (
+            "semantic_enabled: false",
+            "semantic_epsilon: 1.5",
+            "semantic_epsilon",
+            "0 or more, below 1",
+        ),
+        ("semantic_enabled: false", "semantic_epsilon: lots", "semantic_epsilon", "a number"),
+        (
+            "semantic_enabled: false",
+            "semantic_embedding: lexicl",
+            "semantic_embedding",
+            "lexical",
+        ),
+        (
+            "semantic_enabled: false",
+            "semantic_embedding: codebert",
+            "semantic_embedding",
+            "./models/codebert",
+        ),
+        ("semantic_enabled: false", "semantic_enabled: perhaps", "semantic_enabled", "true"),
         ("phase1_base: [256]", "phase1_bas: [256]", "contexts", "phase1_base"),
         ("phase1_base: [256]", "phase1_base: [x]", "contexts", "tokens"),
         ("num_heads: 4", "num_heads: 5", "architecture.num_heads", "divisor"),
@@ -42,3 +62,8 @@ def test_problem(tmp_path: Path, old: str, new: str, field: str, fix: str) -> No
         parse_profile(path)
     found = {p.field: p.fix for p in caught.value.problems}
     assert fix in found[field]
+
+
+@pytest.mark.parametrize("name", ["starter", "workstation", "cluster"])
+def test_semantic_deduplication_is_off_unless_asked_for(name: str) -> None:
+    assert not parse_profile(STARTER.with_name(f"{name}.yaml")).semantic_enabled
