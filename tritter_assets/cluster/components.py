@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tritter_assets.cluster.frames import lesser_and_greater
 from tritter_assets.cluster.scratch import Scratch
 
 if TYPE_CHECKING:
-    from daft import DataFrame, Expression
+    from daft import DataFrame
 
 _MAX_ROUNDS = 64
 
@@ -52,18 +53,6 @@ def _downward(edges: DataFrame) -> DataFrame:
     """Every edge once, from its larger node `u` to its smaller node `v`."""
     smaller, larger = lesser_and_greater("u", "v")
     return edges.select(larger.alias("u"), smaller.alias("v")).distinct()
-
-
-def lesser_and_greater(one: str, two: str) -> tuple[Expression, Expression]:
-    """Returns the smaller and the larger of two columns, row by row."""
-    from daft import col
-    from daft.functions import when
-
-    ordered = col(one) < col(two)
-    return (
-        when(ordered, col(one)).otherwise(col(two)),
-        when(ordered, col(two)).otherwise(col(one)),
-    )
 
 
 def _large_star(edges: DataFrame) -> DataFrame:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
+from tritter_assets.cluster.index_update import IndexUpdate
 from tritter_assets.cluster.tasks import CommitLost, ShardTask, run_task
-from tritter_assets.dedup.index import IndexReport, ShardInput
-from tritter_assets.dedup.license_family import LicenseFamilies
+from tritter_assets.dedup.index import EXACT_INDEX, IndexReport
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import Lake
 from tritter_assets.settings import Settings
@@ -35,17 +35,8 @@ class Engine(Protocol):
         """Runs tasks and yields (position of the task, its report) as each is committed."""
         ...
 
-    def update_near_index(
-        self,
-        lake: Lake,
-        inputs: Sequence[ShardInput],
-        *,
-        threshold: float,
-        memory_limit_bytes: int,
-        families: LicenseFamilies | None = None,
-        fingerprint: str,
-    ) -> IndexReport:
-        """Brings `dedup/near_pairs` and `dedup/near_index` up to date with the signatures."""
+    def update_index(self, lake: Lake, update: IndexUpdate) -> IndexReport:
+        """Brings a duplicate index up to date with the signatures."""
         ...
 
 
@@ -59,26 +50,20 @@ class LocalEngine:
         for number, task in enumerate(tasks):
             yield number, run_task(settings, task)
 
-    def update_near_index(
-        self,
-        lake: Lake,
-        inputs: Sequence[ShardInput],
-        *,
-        threshold: float,
-        memory_limit_bytes: int,
-        families: LicenseFamilies | None = None,
-        fingerprint: str,
-    ) -> IndexReport:
+    def update_index(self, lake: Lake, update: IndexUpdate) -> IndexReport:
         """See `Engine`."""
+        from tritter_assets.dedup.exact import update_exact_index
         from tritter_assets.dedup.near import update_near_index
 
+        made_from = {"families": update.families, "fingerprint": update.fingerprint}
+        if update.index == EXACT_INDEX:
+            return update_exact_index(lake, update.inputs, **made_from)
         return update_near_index(
             lake,
-            inputs,
-            threshold=threshold,
-            memory_limit_bytes=memory_limit_bytes,
-            families=families,
-            fingerprint=fingerprint,
+            update.inputs,
+            threshold=update.threshold,
+            memory_limit_bytes=update.memory_limit_bytes,
+            **made_from,
         )
 
 
@@ -101,29 +86,14 @@ class DaftEngine:
         self.connect()
         yield from self.run_all(run_task, [(settings, task) for task in tasks])
 
-    def update_near_index(
-        self,
-        lake: Lake,
-        inputs: Sequence[ShardInput],
-        *,
-        threshold: float,
-        memory_limit_bytes: int,
-        families: LicenseFamilies | None = None,
-        fingerprint: str,
-    ) -> IndexReport:
+    def update_index(self, lake: Lake, update: IndexUpdate) -> IndexReport:
         """See `Engine`."""
+        from tritter_assets.cluster.exact import update_exact_index
         from tritter_assets.cluster.near import update_near_index
 
         self.connect()
-        return update_near_index(
-            lake,
-            inputs,
-            threshold=threshold,
-            memory_limit_bytes=memory_limit_bytes,
-            families=families,
-            fingerprint=fingerprint,
-            run_all=self.run_all,
-        )
+        work = update_exact_index if update.index == EXACT_INDEX else update_near_index
+        return work(lake, update, run_all=self.run_all)
 
     def connect(self) -> None:
         """Chooses Daft's runner and joins the cluster; does nothing the second time."""

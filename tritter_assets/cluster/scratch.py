@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -106,12 +106,25 @@ class Scratch:
             f"{self.uri(step)}/**/*.parquet", io_config=io_config(self.location)
         )
 
+    def load_or_empty(self, step: str, schema: pa.Schema) -> DataFrame:
+        """Reads what workers wrote; no file means no rows."""
+        import daft
+
+        if self.num_rows(step):
+            return self.load(step)
+        return daft.from_arrow(schema.empty_table())
+
     def num_rows(self, step: str) -> int:
         """Counts a step's rows by the footers of its files, which costs no query."""
         filesystem = self.location.filesystem(self.name)
         return sum(
             pq.read_metadata(path, filesystem=filesystem).num_rows for path in self._files(step)
         )
+
+    def parts(self, step: str, column: str) -> set[str]:
+        """Returns the values of `by` that a step stored rows of."""
+        folders = (path.rpartition("/")[0] for path in self._files(step))
+        return {folder.rpartition(f"/{column}=")[2] for folder in folders}
 
     # -- files of workers ------------------------------------------------------------------------
 
@@ -169,11 +182,3 @@ def io_config(location: LakeLocation) -> Any:
             use_ssl=not options.get("aws_endpoint_url", "").startswith("http://"),
         )
     )
-
-
-def union(frames: Sequence[DataFrame]) -> DataFrame:
-    """Concatenates frames of one schema."""
-    first, *others = frames
-    for other in others:
-        first = first.concat(other)
-    return first

@@ -16,9 +16,9 @@ from typing import Any
 
 import dagster as dg
 
+from tritter_assets.cluster.engine import LocalEngine
+from tritter_assets.cluster.index_update import IndexUpdate
 from tritter_assets.cluster.tasks import ShardTask, rules_of
-from tritter_assets.dedup.index import ShardInput
-from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.defs.stage import Platform, Step
 from tritter_assets.defs.training import lake_environment
 from tritter_assets.errors import ContractViolation
@@ -53,19 +53,11 @@ def run_together(
     return work
 
 
-def run_near_update(
-    step: Step, inputs: Sequence[ShardInput], families: LicenseFamilies
-) -> dict[str, Any]:
-    """Updates the near index on the cluster and returns the report."""
-    profile = step.catalog.profile
-    near = {
-        "inputs": [dataclasses.asdict(item) for item in inputs],
-        "threshold": profile.near_threshold,
-        "memory_limit_bytes": profile.memory_limit_bytes,
-        "families": dict(families.ids),
-        "fingerprint": step.fingerprint,
-    }
-    return _launch(step, {"near": near})["reports"][0]
+def run_index_update(step: Step, update: IndexUpdate) -> Any:
+    """Brings a duplicate index up to date by the engine of the profile; returns the report."""
+    if step.catalog.profile.engine == "local":
+        return LocalEngine().update_index(step.lake, update)
+    return _launch(step, {"index": update.to_json()})["reports"][0]
 
 
 def check_cluster(platform: Platform) -> str:

@@ -12,16 +12,15 @@ from typing import Any
 from dagster_pipes import PipesContext, open_dagster_pipes
 
 from tritter_assets.cluster.engine import open_engine
+from tritter_assets.cluster.index_update import IndexUpdate
 from tritter_assets.cluster.tasks import ShardTask
-from tritter_assets.dedup.index import ShardInput
-from tritter_assets.dedup.license_family import LicenseFamilies, LicenseFamily
 from tritter_assets.settings import load_settings
 
 
 def main() -> None:
     """Does what the Pipes extras ask for and reports in their order."""
     with open_dagster_pipes() as pipes:
-        reports = _near(pipes) if "near" in pipes.extras else _shards(pipes)
+        reports = _index(pipes) if "index" in pipes.extras else _shards(pipes)
         pipes.report_custom_message({"reports": reports})
 
 
@@ -36,20 +35,11 @@ def _shards(pipes: PipesContext) -> list[Any]:
     return reports
 
 
-def _near(pipes: PipesContext) -> list[Any]:
+def _index(pipes: PipesContext) -> list[Any]:
     settings = load_settings()
     engine = open_engine(pipes.get_extra("engine"), settings.ray_address)
-    asked = pipes.get_extra("near")
-    report = engine.update_near_index(
-        settings.lake(),
-        [ShardInput(**item) for item in asked["inputs"]],
-        threshold=asked["threshold"],
-        memory_limit_bytes=asked["memory_limit_bytes"],
-        families=LicenseFamilies(
-            {spdx: LicenseFamily(family) for spdx, family in asked["families"].items()}
-        ),
-        fingerprint=asked["fingerprint"],
-    )
+    update = IndexUpdate.from_json(pipes.get_extra("index"))
+    report = engine.update_index(settings.lake(), update)
     return [json.loads(json.dumps(dataclasses.asdict(report), default=str))]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tritter_assets.cluster.index_update import IndexUpdate
 from tritter_assets.contracts.source import SourceContract
 from tritter_assets.dedup import exact, near, semantic, signatures
 from tritter_assets.dedup.embeddings import PACKAGED, embedding_version
-from tritter_assets.dedup.index import INDEX_SCHEMA
+from tritter_assets.dedup.index import EXACT_INDEX, INDEX_SCHEMA, NEAR_INDEX
 from tritter_assets.dedup.license_family import LicenseFamilies, families_of
 from tritter_assets.defs.checks import no_source_wiped_out_check
-from tritter_assets.defs.cluster import run_near_update, run_together
+from tritter_assets.defs.cluster import run_index_update, run_together
 from tritter_assets.defs.dedup_report import dedup_report
 from tritter_assets.defs.shards import signed_shards
 from tritter_assets.defs.sources import source_facts, source_tags
@@ -52,25 +53,19 @@ def index_stages(base: Platform) -> Iterable[Stage]:
     )
     deps = tuple(f"signatures/{contract.id}" for contract in base.catalog.active_sources())
 
-    def update_exact(step: Step) -> Any:
-        return exact.update_exact_index(
-            step.lake,
-            signed_shards(step.platform),
-            families=_families(step.platform),
-            fingerprint=step.fingerprint,
-        )
+    def update(index: str) -> Callable[[Step], Any]:
+        def work(step: Step) -> Any:
+            asked = IndexUpdate(
+                index=index,
+                inputs=tuple(signed_shards(step.platform)),
+                fingerprint=step.fingerprint,
+                families=_families(step.platform),
+                threshold=profile.near_threshold,
+                memory_limit_bytes=profile.memory_limit_bytes,
+            )
+            return run_index_update(step, asked)
 
-    def update_near(step: Step) -> Any:
-        if profile.engine != "local":
-            return run_near_update(step, signed_shards(step.platform), _families(step.platform))
-        return near.update_near_index(
-            step.lake,
-            signed_shards(step.platform),
-            threshold=profile.near_threshold,
-            memory_limit_bytes=profile.memory_limit_bytes,
-            families=_families(step.platform),
-            fingerprint=step.fingerprint,
-        )
+        return work
 
     def update_semantic(step: Step) -> Any:
         return semantic.update_semantic_index(
@@ -122,14 +117,14 @@ def index_stages(base: Platform) -> Iterable[Stage]:
         "exact_index",
         "Clusters of documents with the same content, or the same content once normalised.",
         exact.code_version(),
-        update_exact,
+        update(EXACT_INDEX),
     )
     yield stage(
         "near_index",
         f"Clusters of documents whose exact Jaccard similarity over word 5-grams is at least "
         f"{profile.near_threshold}. Candidates come from 42 bands of 6; every pair is verified.",
         near.code_version(profile.near_threshold),
-        update_near,
+        update(NEAR_INDEX),
     )
     yield stage(
         "semantic_index",

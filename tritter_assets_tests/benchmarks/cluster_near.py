@@ -2,10 +2,10 @@
 
     .venv-cluster/bin/python -m tritter_assets_tests.benchmarks.cluster_near CORPUS.parquet [RAY]
 
-The corpus has columns id, repo, path, language, content. With the address of a Ray cluster, the
-frames run there, and CPU seconds are those of this process alone; without, Daft runs natively and
-both figures are CPU seconds of the whole work, bands to committed index. Signing, which both need,
-is measured on its own.
+The corpus has columns id, repo, path, content. With the address of a Ray cluster, the frames run
+there, and CPU seconds are those of this process alone; without, Daft runs natively and all figures
+are CPU seconds of the whole work, bands to committed index: of all shards but the last at once, of
+the last one added, and of the exact index over all. Signing is measured on its own.
 
 Prints one JSON object last.
 """
@@ -24,11 +24,20 @@ from typing import Any
 import polars as pl
 
 from tritter_assets.cluster.engine import DaftEngine, Engine, LocalEngine
+from tritter_assets.cluster.index_update import IndexUpdate
+from tritter_assets.dedup.index import EXACT_INDEX, NEAR_INDEX, inputs_version
+from tritter_assets.dedup.near import NEAR_PAIRS
 from tritter_assets.dedup.signatures import sign_shard
-from tritter_assets.lake import Lake
+from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets_tests.dedup.corpus import Doc, inputs_of, write_filtered
 
-SHARDS = 4
+SHARDS = 32
+STEPS = (
+    ("batch", NEAR_INDEX, SHARDS - 1),
+    ("one_more", NEAR_INDEX, SHARDS),
+    ("exact", EXACT_INDEX, SHARDS),
+)
+TABLES = (EXACT_INDEX, NEAR_PAIRS, NEAR_INDEX)
 
 
 def main() -> None:
@@ -47,10 +56,15 @@ def main() -> None:
             lake = Lake.at(Path(folder) / name)
             _write(lake, rows)
             found[f"{name}_sign_cpu_s"] = _cpu(lambda lake=lake: _sign(lake))[0]
-            cpu, wall, report = _cpu(lambda engine=engine, lake=lake: _update(engine, lake))
-            found |= {f"{name}_cpu_s": cpu, f"{name}_wall_s": wall}
-            found[f"{name}_details"] = dict(report.details)
-            versions.append([_version(lake, t) for t in ("dedup/near_pairs", "dedup/near_index")])
+            for step, index, shards in STEPS:
+                cpu, wall, report = _cpu(
+                    lambda engine=engine, lake=lake, index=index, shards=shards: (
+                        engine.update_index(lake, _update(lake, index, shards))
+                    )
+                )
+                found |= {f"{name}_{step}_cpu_s": cpu, f"{name}_{step}_wall_s": wall}
+                found[f"{name}_{step}_details"] = dict(report.details)
+            versions.append([_version(lake, table) for table in TABLES])
     found["same_tables"] = versions[0] == versions[1]
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(json.dumps(found, default=str))
@@ -71,13 +85,13 @@ def _sign(lake: Lake) -> None:
         sign_shard(lake, "corpus", f"{number:03d}", fingerprint="b" * 15)
 
 
-def _update(engine: Engine, lake: Lake) -> Any:
-    return engine.update_near_index(
-        lake,
-        inputs_of([("corpus", f"{number:03d}") for number in range(SHARDS)]),
-        threshold=0.7,
+def _update(lake: Lake, index: str, shards: int) -> IndexUpdate:
+    inputs = inputs_of([("corpus", f"{number:03d}") for number in range(shards)])
+    return IndexUpdate(
+        index=index,
+        inputs=tuple(inputs),
         memory_limit_bytes=1 << 30,
-        fingerprint="a" * 15,
+        fingerprint=fingerprint_of(inputs_version(lake, inputs)),
     )
 
 

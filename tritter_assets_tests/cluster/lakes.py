@@ -8,7 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from tritter_assets.cluster.engine import Engine
-from tritter_assets.dedup.index import IndexReport, ShardInput
+from tritter_assets.cluster.index_update import IndexUpdate
+from tritter_assets.dedup.index import NEAR_INDEX, IndexReport, ShardInput
+from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.lake import Lake
 from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text, write_filtered
 
@@ -40,10 +42,16 @@ def write_lake(
     return lake
 
 
-def update(engine: Engine, lake: Lake, inputs: list[ShardInput] | None = None) -> IndexReport:
-    return engine.update_near_index(
-        lake,
-        inputs or INPUTS,
+def update(
+    engine: Engine, lake: Lake, inputs: list[ShardInput] | None = None, index: str = NEAR_INDEX
+) -> IndexReport:
+    return engine.update_index(lake, update_of(inputs or INPUTS, index))
+
+
+def update_of(inputs: list[ShardInput], index: str = NEAR_INDEX) -> IndexUpdate:
+    return IndexUpdate(
+        index=index,
+        inputs=tuple(inputs),
         threshold=THRESHOLD,
         memory_limit_bytes=256 << 20,
         fingerprint=FINGERPRINT,
@@ -55,8 +63,8 @@ def rows(lake: Lake, table: str) -> pl.DataFrame:
     return frame.sort(*(["id_a", "id_b"] if "id_a" in frame.columns else ["cluster_id", "id"]))
 
 
-def assert_same(one: Lake, two: Lake) -> None:
-    for table in NEAR_TABLES:
+def assert_same(one: Lake, two: Lake, tables: tuple[str, ...] = NEAR_TABLES) -> None:
+    for table in tables:
         assert rows(one, table).height
         assert rows(one, table).equals(rows(two, table)), table
         states = [lake.state(table) for lake in (one, two)]
@@ -64,3 +72,12 @@ def assert_same(one: Lake, two: Lake) -> None:
         assert states[1] is not None
         assert states[0].data_version == states[1].data_version
         assert states[0].fingerprint == states[1].fingerprint
+    assert bands_of(one) == bands_of(two)
+
+
+def bands_of(lake: Lake) -> dict[tuple[str, ...], tuple[int, str, str]]:
+    """What the table of bands has of each shard: number of rows, fingerprint, data version."""
+    return {
+        tuple(state.partition.values()): (state.num_rows, state.fingerprint, state.data_version)
+        for state in lake.states(NEAR_BANDS)
+    }

@@ -24,12 +24,13 @@ from tritter_assets.defs.graph import build_graph
 from tritter_assets.defs.stage import Platform
 from tritter_assets.errors import ContractViolation
 from tritter_assets.settings import Settings
+from tritter_assets_tests.cluster.lakes import bands_of
 from tritter_assets_tests.corpus import REPOSITORY
 from tritter_assets_tests.defs.project import SOURCES, contents, make_settings, run_sources
 
 CLUSTER_PYTHON = os.environ.get("TRITTER_CLUSTER_PYTHON", "")
 _STAGES = tuple(f"{room}/{s}" for s in SOURCES for room in ("verdicts", "filtered", "signatures"))
-_INDEX = ("dedup/near_pairs", "dedup/near_index")
+_INDEX = ("dedup/exact_index", "dedup/near_pairs", "dedup/near_index")
 
 
 def _with_engine(folder: Path, engine: str, **where: str) -> Settings:
@@ -100,8 +101,8 @@ def _run(settings: Settings) -> list[dg.AssetMaterialization]:
     with dg.DagsterInstance.ephemeral() as instance:
         run_sources(settings, instance)
         job = definitions.resolve_job_def("build_downstream")
-        near = [dg.AssetKey(["dedup", "near_index"])]
-        assert job.execute_in_process(instance=instance, asset_selection=near).success
+        indexes = [dg.AssetKey(["dedup", name]) for name in ("exact_index", "near_index")]
+        assert job.execute_in_process(instance=instance, asset_selection=indexes).success
         records = instance.fetch_materializations(
             dg.AssetKey(["verdicts", "small_code"]), limit=10
         ).records
@@ -128,12 +129,13 @@ def test_the_tables_are_those_of_the_local_engine(
         assert contents(ours, table).equals(contents(theirs, table)), table
     for table in _INDEX:
         assert contents(ours, table).equals(contents(theirs, table)), table
+    assert bands_of(ours) == bands_of(theirs) != {}
     assert {found.partition for found in shown} == {"000", "001"}
     assert all("tritter/terminal_by_reason" in found.metadata for found in shown)
     # What one engine made, the other finds fresh.
     platform = Platform.open(replace(settings, cluster_python="", ray_address=""))
     graph = build_graph(platform)
-    for table in (*_STAGES, "dedup/near_index"):
+    for table in (*_STAGES, "dedup/exact_index", "dedup/near_index"):
         stage = graph.stages[table]
         for shard in stage.shards or (None,):
             assert graph.status(platform, stage, shard) is Status.FRESH, table
