@@ -4,6 +4,9 @@ The tables of the lake are the record. The cache holds what they say in an order
 update look up single contents. It is written in one transaction that ends after the last commit to
 the lake, and names the table versions it fits; killed before, or with tables it does not know, it
 is made again from the signatures, which costs time and nothing else.
+
+What has an entry per document lies in sorted runs (`sorted_runs.py`) beside the database, which
+names those that count: they change in the same transaction.
 """
 
 from __future__ import annotations
@@ -12,19 +15,22 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
+
+from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
+from tritter_assets.dedup.sorted_runs import Run, SortedRuns
+
+Runs = TypeVar("Runs", bound=SortedRuns)
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE shards (number INTEGER PRIMARY KEY, source TEXT, shard TEXT, data_version TEXT,
     first INTEGER, last INTEGER);
-CREATE TABLE documents (number INTEGER PRIMARY KEY, content INTEGER, identity INTEGER,
-    shard INTEGER, id TEXT, repo TEXT, path TEXT, license_concluded TEXT, content_sha256 BLOB,
-    normalized_sha256 BLOB, num_shingles INTEGER);
-CREATE INDEX documents_content ON documents (content);
-CREATE INDEX documents_identity ON documents (identity);
+CREATE TABLE documents (number INTEGER PRIMARY KEY, content INTEGER, shard INTEGER, id TEXT,
+    repo TEXT, path TEXT, license_concluded TEXT, content_sha256 BLOB, normalized_sha256 BLOB,
+    num_shingles INTEGER);
 CREATE TABLE pairs (a INTEGER, b INTEGER, jaccard REAL, PRIMARY KEY (a, b)) WITHOUT ROWID;
 CREATE TABLE same_id (a INTEGER, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;
 CREATE TABLE members (content INTEGER PRIMARY KEY, cluster_id TEXT, first_id TEXT);
@@ -32,12 +38,11 @@ CREATE TABLE tallies (cluster_id TEXT, source TEXT, action TEXT, documents INTEG
     PRIMARY KEY (cluster_id, source, action)) WITHOUT ROWID;
 CREATE TABLE totals (source TEXT, action TEXT, documents INTEGER, PRIMARY KEY (source, action));
 CREATE TABLE dead (content INTEGER PRIMARY KEY);
-CREATE TABLE text_places (content INTEGER PRIMARY KEY, block INTEGER, start INTEGER, size INTEGER);
-CREATE TABLE text_blocks (number INTEGER PRIMARY KEY, packed BLOB);
-CREATE TABLE runs (name TEXT PRIMARY KEY, num_entries INTEGER);
+CREATE TABLE text_blocks (number INTEGER PRIMARY KEY, contents BLOB, sizes BLOB, packed BLOB);
+CREATE TABLE runs (kind TEXT, name TEXT, num_entries INTEGER, PRIMARY KEY (kind, name));
 """
-CACHE_VERSION = "2"
-"""2: texts of contents. A cache of another version is made anew."""
+CACHE_VERSION = "3"
+"""3: entries of documents in sorted runs. A cache of another version is made anew."""
 
 _CACHE_KIB = 32 << 10
 _MAPPED_BYTES = 1 << 40
@@ -55,14 +60,19 @@ class CacheDatabase:
 
     def __init__(self, folder: Path, fits: Callable[[Any], bool]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._file = folder / "documents.sqlite"
+        self._runs: dict[str, SortedRuns] = {}
         self._connection = self._connect()
         try:
             stored = self._meta("fits")
         except sqlite3.DatabaseError:  # none yet, or not readable any more: it is only a cache
             stored = None
-        self.is_new = stored is None or not fits(json.loads(stored))
+        self.is_new = (
+            stored is None or not fits(json.loads(stored)) or not self._has_its_runs_whole()
+        )
         if self.is_new:
+            self._runs.clear()
             self._connection.close()
             for file in folder.glob("documents.sqlite*"):
                 file.unlink()
@@ -89,7 +99,28 @@ class CacheDatabase:
         self._connection.execute(
             "INSERT OR REPLACE INTO meta VALUES ('fits', ?)", (canonical(fits),)
         )
+        self._connection.execute("DELETE FROM runs")
+        self._connection.executemany(
+            "INSERT INTO runs VALUES (?, ?, ?)",
+            [(kind, r.name, r.num_entries) for kind, held in self._runs.items() for r in held.runs],
+        )
         self._connection.execute("COMMIT")
+        for runs in self._runs.values():
+            runs.sweep()
+
+    def open_runs(
+        self, kind: type[Runs], name: str, memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES
+    ) -> Runs:
+        """Opens runs that belong to this cache; `commit` keeps them as they are then."""
+        stored = self._all("SELECT name, num_entries FROM runs WHERE kind = ? ORDER BY 1", (name,))
+        runs = kind(self._folder / name, [Run(*row) for row in stored], memory_limit_bytes)
+        self._runs[name] = runs
+        return runs
+
+    def _has_its_runs_whole(self) -> bool:
+        """Looks at the files: the machine may have stopped after `commit`, before they were out."""
+        names = [row[0] for row in self._all("SELECT DISTINCT kind FROM runs")]
+        return all(self.open_runs(SortedRuns, name).are_whole() for name in names)
 
     def close(self) -> None:
         """Closes the database; what was not committed is forgotten."""

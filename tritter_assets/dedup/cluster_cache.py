@@ -1,13 +1,10 @@
-"""What an index knows of its clusters, by content: pairs, members, counts, and its band runs."""
+"""What an index knows of its clusters, by content: pairs, members and counts."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
 
-from tritter_assets.dedup.band_runs import Run
 from tritter_assets.dedup.cache_database import CacheDatabase
 
 _PAIRS_AT_ONCE = 1 << 16
@@ -139,14 +136,3 @@ class ClusterCache(CacheDatabase):
         """Returns the number of clusters, and of documents by (source, action)."""
         counts = {(s, a): n for s, a, n in self._all("SELECT * FROM totals ORDER BY 1, 2") if n}
         return int(self._meta("clusters") or 0), counts
-
-    def runs(self) -> list[Run]:
-        """Returns the band runs that belong to this state."""
-        return [Run(*row) for row in self._all("SELECT * FROM runs ORDER BY name")]
-
-    def set_runs(self, runs: Iterable[Run]) -> None:
-        """Records the band runs of the new state."""
-        self._connection.execute("DELETE FROM runs")
-        self._connection.executemany(
-            "INSERT INTO runs VALUES (?, ?)", [(run.name, run.num_entries) for run in runs]
-        )

@@ -8,7 +8,7 @@ lies wholly among those contents or wholly outside, before as after, so nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from tritter_assets.verdict import Action, Reason
 
 Shard = tuple[str, str]
 INDEX_ORDER = ("cluster_id", "id")
+_DOCUMENTS_AT_ONCE = 100_000
+"""40 MB of what an index knows of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +137,34 @@ def take_documents(
     removed = sorted(set(before) - set(states))
     dirty = [nothing["content"], *(cache.replace_shard(shard, None, nothing) for shard in removed)]
     new = [nothing["content"]]
-    for shard, state in sorted(states.items()):
-        if before.get(shard) == state.data_version:
-            continue
-        rows = read_signatures(lake, shard, list(DOCUMENT_SCHEMA))
-        contents = rows["content"].unique()
-        known = cache.present(contents)
-        new.append(contents.filter(~contents.is_in(known.implode())))
-        dirty.append(cache.replace_shard(shard, state.data_version, rows))
+    changed = (s for s, state in sorted(states.items()) if before.get(s) != state.data_version)
+    for group in _groups(changed, states):
+        rows = {shard: read_signatures(lake, shard, list(DOCUMENT_SCHEMA)) for shard in group}
+        contents = pl.concat([part["content"] for part in rows.values()]).unique()
+        new.append(contents.filter(~contents.is_in(cache.present(contents).implode())))
+        for shard, part in rows.items():
+            dirty.append(cache.replace_shard(shard, states[shard].data_version, part))
     return Taken(
         dirty=pl.concat(dirty).unique(),
         new=pl.concat(new).unique(),
         everything=cache.is_new or repriced or rejudged,
     )
+
+
+def _groups(
+    shards: Iterable[Shard], states: Mapping[Shard, PartitionState]
+) -> Iterator[list[Shard]]:
+    """Yields shards in groups whose documents are looked up together."""
+    group: list[Shard] = []
+    size = 0
+    for shard in shards:
+        group.append(shard)
+        size += states[shard].num_rows
+        if size >= _DOCUMENTS_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def solve_again(

@@ -69,6 +69,7 @@ from tritter_assets.dedup.index import (
 )
 from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
+from tritter_assets.dedup.sorted_runs import without
 from tritter_assets.dedup.text_intake import keep_texts, text_reader
 from tritter_assets.dedup.verify import verify_pairs
 from tritter_assets.lake import Lake, PartitionState, fingerprint_of
@@ -134,9 +135,7 @@ def update_near_index(
         cache.close()
         cache, written = new_cache(lake, NEAR_INDEX), frozenset()
     with closing(cache):
-        runs = BandRuns(
-            lake.location.cache_folder(NEAR_INDEX) / "runs", cache.runs(), memory_limit_bytes
-        )
+        runs = cache.open_runs(BandRuns, "bands", memory_limit_bytes)
         stale = _stale_shards(cache, states)
         taken = take_documents(lake, cache, inputs, states, families)
         fresh = cache.present(taken.new)
@@ -157,7 +156,7 @@ def update_near_index(
         cache.bury(gone)
         cache.texts.drop(gone)
         keep_texts(lake, cache, stale, fresh)
-        if runs.settle(cache.dead()) == runs.num_entries:
+        if runs.settle(without(cache.dead())) == runs.num_entries:
             cache.forget_dead()
         verified = verify_pairs(
             text_reader(lake, cache),
@@ -206,9 +205,7 @@ def update_near_index(
         }
         num_documents = sum(state.num_rows for state in states.values())
         report = report_of_cache(NEAR_INDEX, cache, num_documents, details)
-        cache.set_runs(runs.runs)
         cache.commit(fitting(lake, version, list(expected)))
-        runs.sweep()
     return report
 
 
@@ -328,15 +325,15 @@ def _look_up(
     added = [run for run in runs.runs if run not in held]
     many = added and (runs.num_entries - num_held) * _BATCH_SHARE >= runs.num_entries
     if runs.runs and (many or touched is None):
-        everything = runs.merge(runs.runs, cache.dead())
+        everything = runs.merge(runs.runs, without(cache.dead()))
         cache.forget_dead()
         crowded = runs.crowded(everything, CROWD)
         return runs.pairs_within(everything, fresh.sort().to_numpy(), crowded=crowded), crowded
     new = NO_HASHES
     one = None
     if added:
-        one = added[0] if len(added) == 1 else runs.merge(added, cache.dead())
-        new = runs.hashes(one)
+        one = added[0] if len(added) == 1 else runs.merge(added)
+        new = runs.keys(one)
     if touched is None or not len(touched):
         touched = new
     elif len(new):

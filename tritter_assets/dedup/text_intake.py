@@ -28,7 +28,7 @@ def keep_texts(
     Raises:
         MissingProvenance: a document's content is not what was signed.
     """
-    left = contents
+    left = cache.texts.missing(contents)
     for shard in shards:
         if left.is_empty():
             return

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tritter_assets.dedup.band_runs import BandRuns, distinct_pairs
-
-NOTHING = np.zeros(0, dtype=np.int64)
+from tritter_assets.dedup.sorted_runs import without
 
 
 def entries(generator: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +26,7 @@ def found_by(runs: BandRuns, hashes: np.ndarray, contents: np.ndarray) -> set[tu
     """Adds entries as an update does, and returns the pairs that they make."""
     held = list(runs.runs)
     added = runs.add(hashes, contents)
-    hashes = runs.hashes(added)
+    hashes = runs.keys(added)
     shared = hashes[runs.counts(hashes) > 1]
     found = chain(runs.pairs_within(added), runs.pairs_between(added, held, shared=shared))
     return set(distinct_pairs(found).rows())
@@ -41,11 +40,11 @@ def test_pairs_do_not_depend_on_how_entries_lie_in_runs(tmp_path, memory_limit_b
     found: set[tuple[int, int]] = set()
     for part in parts:
         found |= found_by(step, *part)
-        step.settle(NOTHING)
+        step.settle()
         step.sweep()
     once = BandRuns(tmp_path / "once", [], memory_limit_bytes)
     once.add_all(parts)
-    everything = once.merge(once.runs, NOTHING)
+    everything = once.merge(once.runs)
     assert found == brute_force(parts) == set(distinct_pairs(once.pairs_within(everything)).rows())
     assert step.num_entries == once.num_entries == sum(len(hashes) for hashes, _ in parts)
     files = {file.stem for file in (tmp_path / "step").iterdir()}
@@ -61,7 +60,7 @@ def test_like_runs_are_merged_and_the_dead_left_out(tmp_path) -> None:
         runs.add(*part)
     dead = np.arange(-40, 0)
     living = int(sum((contents >= 0).sum() for _, contents in parts))
-    assert runs.settle(dead) == living
+    assert runs.settle(without(dead)) == living
     assert [run.num_entries for run in runs.runs] == [living]
     again = BandRuns(tmp_path, runs.runs, 1 << 20)
     pairs = set(distinct_pairs(again.pairs_within(again.runs[0])).rows())
