@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from tritter_assets.dedup.memory import DEFAULT_MEMORY_LIMIT_BYTES
-from tritter_assets.dedup.sorted_runs import Run, SortedRuns
+from tritter_assets.dedup.sorted_runs import Run, SortedRuns, are_whole
 
 Runs = TypeVar("Runs", bound=SortedRuns)
 
@@ -72,7 +72,6 @@ class CacheDatabase:
             stored is None or not fits(json.loads(stored)) or not self._has_its_runs_whole()
         )
         if self.is_new:
-            self._runs.clear()
             self._connection.close()
             for file in folder.glob("documents.sqlite*"):
                 file.unlink()
@@ -112,15 +111,18 @@ class CacheDatabase:
         self, kind: type[Runs], name: str, memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES
     ) -> Runs:
         """Opens runs that belong to this cache; `commit` keeps them as they are then."""
-        stored = self._all("SELECT name, num_entries FROM runs WHERE kind = ? ORDER BY 1", (name,))
-        runs = kind(self._folder / name, [Run(*row) for row in stored], memory_limit_bytes)
+        runs = kind(self._folder / name, self._kept_runs(name), memory_limit_bytes)
         self._runs[name] = runs
         return runs
+
+    def _kept_runs(self, name: str) -> list[Run]:
+        stored = self._all("SELECT name, num_entries FROM runs WHERE kind = ? ORDER BY 1", (name,))
+        return [Run(*row) for row in stored]
 
     def _has_its_runs_whole(self) -> bool:
         """Looks at the files: the machine may have stopped after `commit`, before they were out."""
         names = [row[0] for row in self._all("SELECT DISTINCT kind FROM runs")]
-        return all(self.open_runs(SortedRuns, name).are_whole() for name in names)
+        return all(are_whole(self._folder / name, self._kept_runs(name)) for name in names)
 
     def close(self) -> None:
         """Closes the database; what was not committed is forgotten."""

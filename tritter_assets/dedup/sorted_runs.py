@@ -14,6 +14,7 @@ and leaves the rest out when runs are merged.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,20 +62,12 @@ class SortedRuns:
         """Returns the entries of all runs."""
         return sum(run.num_entries for run in self.runs)
 
-    def are_whole(self) -> bool:
-        """True when the files of all runs are there in their full length."""
-        return all(
-            path.is_file() and path.stat().st_size == run.num_entries * _BYTES_PER_VALUE
-            for run in self.runs
-            for path in (self._path(run, "keys"), self._path(run, "values"))
-        )
-
     def sweep(self) -> None:
         """Deletes files of runs that do not count; call it when an update is complete."""
         names = {run.name for run in self.runs}
-        for file in self._folder.iterdir():
-            if file.stem not in names:
-                file.unlink()
+        for file in os.listdir(self._folder):
+            if file.partition(".")[0] not in names:
+                os.unlink(self._folder / file)
 
     def add_all(self, entries: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Writes keys and values as runs, as many of them in one as memory takes."""
@@ -216,6 +209,19 @@ class SortedRuns:
 
     def _path(self, run: Run, column: str) -> Path:
         return self._folder / f"{run.name}.{column}"
+
+
+def are_whole(folder: Path, runs: Iterable[Run]) -> bool:
+    """True when the files of all runs in a folder are there in their full length."""
+    try:
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
+    except FileNotFoundError:
+        sizes = {}
+    return all(
+        sizes.get(f"{run.name}.{column}") == run.num_entries * _BYTES_PER_VALUE
+        for run in runs
+        for column in ("keys", "values")
+    )
 
 
 def keys_of(values: pl.Series) -> np.ndarray:

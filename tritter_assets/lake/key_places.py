@@ -8,6 +8,7 @@ m keys among n touches about m pages.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,14 +79,16 @@ class PlaceFiles:
 
     def load(self, data_file: str) -> KeyPlaces | None:
         """Maps the places of a data file, or returns None when they were never kept."""
-        path = self._folder / data_file
         try:
-            num_rows = path.stat().st_size // _BYTES_PER_ROW
+            # `np.memmap` costs 125 us a column, most of it to make the path real.
+            with (self._folder / data_file).open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             return None
+        num_rows = len(mapped) // _BYTES_PER_ROW
         arrays, offset = [], 0
         for kind in _COLUMNS:
-            arrays.append(np.memmap(path, dtype=kind, mode="r", offset=offset, shape=(num_rows,)))
+            arrays.append(np.frombuffer(mapped, dtype=kind, offset=offset, count=num_rows))
             offset += num_rows * np.dtype(kind).itemsize
         return KeyPlaces(arrays[0], (arrays[1], arrays[2]), arrays[3])
 

@@ -88,19 +88,19 @@ class TableStates:
     def fingerprints(self) -> dict[tuple[str, ...], str]:
         """Returns the fingerprint of every partition that holds files, by its values."""
         self._read_transactions()
-        found = {}
-        for place in self._bytes:
-            prefix = application_id(dict(zip(self.partition_columns, place, strict=True)))
-            stored = self._transaction(f"{prefix}#fingerprint")
-            if stored is not None:
-                found[place] = from_transaction_version(stored)
-        return found
+        name = application_id(dict.fromkeys(self.partition_columns, "{}")) + "#fingerprint"
+        stored = {place: self.transaction(name.format(*place)) for place in self._bytes}
+        return {
+            place: from_transaction_version(version)
+            for place, version in stored.items()
+            if version is not None
+        }
 
     def of(self, partition: Mapping[str, str]) -> PartitionState | None:
         """Returns the state of one partition, empty or not; None when it was never written."""
         key = tuple(partition.items())
         if key not in self._of:
-            if len(self._of) == _LOOKED_UP:
+            if not self.partition_columns or len(self._of) == _LOOKED_UP:
                 self._read_transactions()
             self._of[key] = self._look_up(partition)
         return self._of[key]
@@ -114,10 +114,16 @@ class TableStates:
         """Returns the version and its transactions, when they were read."""
         return None if self._transactions is None else (self.version, self._transactions)
 
+    def transaction(self, name: str) -> int | None:
+        """Returns the version of an application's last transaction."""
+        if self._transactions is not None:
+            return self._transactions.get(name)
+        return self._opened.transaction_version(name)
+
     def _look_up(self, partition: Mapping[str, str]) -> PartitionState | None:
         prefix = application_id(partition)
-        fingerprint = self._transaction(f"{prefix}#fingerprint")
-        data = self._transaction(f"{prefix}#data")
+        fingerprint = self.transaction(f"{prefix}#fingerprint")
+        data = self.transaction(f"{prefix}#data")
         if fingerprint is None or data is None:
             return None
         place = tuple(partition.get(column, "") for column in self.partition_columns)
@@ -125,7 +131,7 @@ class TableStates:
         return PartitionState(
             table=self._table,
             partition=dict(partition),
-            num_rows=self._transaction(f"{prefix}#rows") or 0,
+            num_rows=self.transaction(f"{prefix}#rows") or 0,
             size_bytes=size_bytes,
             fingerprint=from_transaction_version(fingerprint),
             data_version=from_transaction_version(data),
@@ -137,8 +143,3 @@ class TableStates:
             self._transactions = application_transactions(
                 self._filesystem, self.version, self._known
             )
-
-    def _transaction(self, name: str) -> int | None:
-        if self._transactions is not None:
-            return self._transactions.get(name)
-        return self._opened.transaction_version(name)

@@ -205,7 +205,7 @@ class Lake:
             LakeCorruption: keys are to be replaced in a table that `write` wrote.
         """
         self._create(table, schema, [])
-        with table_to_commit(self.location, table) as (opened, _):
+        with table_to_commit(self.location, table) as (opened, seen):
             files = KeyedFiles(
                 self.location.filesystem(table),
                 table,
@@ -218,7 +218,7 @@ class Lake:
             if dropped is None:
                 change = files.replace_all(rows)
             else:
-                change = files.replace_keys(dropped, rows, self._stored_content(opened, table))
+                change = files.replace_keys(dropped, rows, _stored_content(seen, table))
             transactions = _transactions(NO_PARTITION, fingerprint, change.content)
             transactions |= {
                 name: total - _SIGNED
@@ -235,27 +235,11 @@ class Lake:
 
     def is_written_by_key(self, table: str) -> bool:
         """True when `replace_keys` can replace single keys of a table."""
+        seen = self._see(table)
         try:
-            self._stored_content(self._open(table), table)
+            return seen is not None and _stored_content(seen, table) is not None
         except LakeCorruption:
             return False
-        return True
-
-    def _stored_content(self, opened: DeltaTable, table: str) -> ContentHash:
-        sums = [opened.transaction_version(name) for name in _SUMS]
-        if sums[0] is None or sums[1] is None:
-            raise LakeCorruption(
-                f"{table} was not written by key: replace all of it before single keys"
-            )
-        content = ContentHash(
-            opened.transaction_version("table#rows") or 0, (sums[0] + _SIGNED, sums[1] + _SIGNED)
-        )
-        stored = opened.transaction_version("table#data")
-        if stored is None or from_transaction_version(stored) != content.data_version():
-            raise LakeCorruption(
-                f"{table} was written whole after it was written by key: replace all of it first"
-            )
-        return content
 
     def _commit(
         self,
@@ -466,3 +450,21 @@ def _transactions(
 
 def _for_commit(transactions: Mapping[str, int]) -> list[Transaction]:
     return [Transaction(name, value) for name, value in transactions.items()]
+
+
+def _stored_content(seen: TableStates, table: str) -> ContentHash:
+    """Returns the content hash of a table that was written by key."""
+    sums = [seen.transaction(name) for name in _SUMS]
+    if sums[0] is None or sums[1] is None:
+        raise LakeCorruption(
+            f"{table} was not written by key: replace all of it before single keys"
+        )
+    content = ContentHash(
+        seen.transaction("table#rows") or 0, (sums[0] + _SIGNED, sums[1] + _SIGNED)
+    )
+    stored = seen.transaction("table#data")
+    if stored is None or from_transaction_version(stored) != content.data_version():
+        raise LakeCorruption(
+            f"{table} was written whole after it was written by key: replace all of it first"
+        )
+    return content
