@@ -217,6 +217,7 @@ class _Bands:
     ) -> None:
         self._lake = lake
         self._layout = layout
+        self._name = layout.name
         self._states = states
         stored = lake.fingerprints(NEAR_BANDS)
         self._held = frozenset(stored)
@@ -224,7 +225,7 @@ class _Bands:
             (source, name) for source, name in sorted(stored) if (source, name) not in states
         )
         wanted = {
-            shard: _bands_fingerprint(layout.name, signed.data_version)
+            shard: _bands_fingerprint(self._name, signed.data_version)
             for shard, signed in sorted(states.items())
             if signed.num_rows or shard in stored
         }
@@ -281,10 +282,10 @@ class _Bands:
         for source, name in self.changed:
             signatures = read_signatures(self._lake, (source, name), ["id", "content", "minhash"])
             rows = band_rows(signatures, self._layout).with_columns(
-                source=pl.lit(source), shard=pl.lit(name), layout=pl.lit(self._layout.name)
+                source=pl.lit(source), shard=pl.lit(name), layout=pl.lit(self._name)
             )
             signed = self._states[source, name].data_version
-            fingerprint = _bands_fingerprint(self._layout.name, signed)
+            fingerprint = _bands_fingerprint(self._name, signed)
             yield {"source": source, "shard": name}, rows.to_arrow(), fingerprint
 
 
