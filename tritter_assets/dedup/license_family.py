@@ -82,6 +82,11 @@ class LicenseFamilies:
             return LicenseFamily.UNKNOWN
         return self._of_tree(parse(expression))
 
+    def may_be_shown(self, expression: str) -> bool:
+        """Whether a few lines of a document may stand in a report, outside its mix."""
+        kept = (LicenseFamily.COMPUTATIONAL, LicenseFamily.UNKNOWN)
+        return self.of(expression) not in kept
+
     def _of_tree(self, tree: Tree) -> LicenseFamily:
         if isinstance(tree, Leaf):
             # An exception only adds permissions, so the licence under it decides.

@@ -14,16 +14,27 @@ LOST_SOURCE_SHARE = 0.9
 """A source that loses more than this share of its documents is more likely a fault than a copy."""
 
 
-def cluster_size_histogram(lake: Lake, index: str) -> pl.DataFrame:
-    """Returns how many clusters an index has of each size: columns cluster_size, clusters."""
+def cluster_sizes(lake: Lake, index: str) -> pl.DataFrame:
+    """Returns how many clusters an index has of each size, in groups that double.
+
+    Columns low, high (smallest and largest size in the group), clusters, documents; groups are
+    2, 3, 4, 5-8, 9-16, ..., ascending, and those without a cluster are left out.
+    """
+    group = ((pl.col("size") - 1).log(2) + 1e-9).floor()  # never a power of two short
     return (
         lake.scan(index)
-        .select("cluster_id", "cluster_size")
-        .unique()
-        .group_by("cluster_size")
-        .agg(clusters=pl.len())
-        .sort("cluster_size")
-        .collect()
+        .group_by("cluster_id")
+        .agg(size=pl.col("cluster_size").first().cast(pl.Int64))
+        .group_by(group=pl.when(pl.col("size") < 4).then(pl.col("size") / 4).otherwise(group))
+        .agg(
+            low=pl.col("size").min(),
+            high=pl.col("size").max(),
+            clusters=pl.len(),
+            documents=pl.col("size").sum(),
+        )
+        .sort("low")
+        .drop("group")
+        .collect(engine="streaming")
     )
 
 
@@ -41,6 +52,34 @@ def source_matrix(lake: Lake, index: str) -> pl.DataFrame:
         .agg(documents=pl.len())
         .sort("source", "kept_source")
         .collect()
+    )
+
+
+def largest_sources(matrix: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """Returns a `source_matrix` in which all but the `limit` sources of most cells are one.
+
+    They are named `(12 other sources)`; a hundred names on each side could not be read.
+    """
+    sides = [
+        matrix.select(name=column, documents="documents") for column in ("source", "kept_source")
+    ]
+    totals = pl.concat(sides).group_by("name").agg(pl.col("documents").sum())
+    order = totals.sort(["documents", "name"], descending=[True, False])["name"]
+    if len(order) <= limit + 1:
+        return matrix
+    named, others = order.head(limit), f"({len(order) - limit} other sources)"
+    folded = (
+        pl.when(pl.col(column).is_in(named.implode()))
+        .then(pl.col(column))
+        .otherwise(pl.lit(others))
+        .alias(column)
+        for column in ("source", "kept_source")
+    )
+    return (
+        matrix.with_columns(*folded)
+        .group_by("source", "kept_source")
+        .agg(pl.col("documents").sum())
+        .sort("source", "kept_source")
     )
 
 
@@ -92,12 +131,15 @@ def stage_retention(retention: pl.DataFrame) -> Mapping[str, float]:
 
 
 def conflicts(lake: Lake, index: str) -> pl.DataFrame:
-    """Returns clusters with quarantined members: columns cluster_id, documents, licenses."""
+    """Returns which licences met on the same content: columns licenses, clusters, documents.
+
+    One row per set of pooled licences, most documents first; documents are those quarantined.
+    """
     return (
         lake.scan(index)
         .filter(pl.col("reason") == Reason.CLUSTER_LICENSE_CONFLICT)
-        .group_by("cluster_id")
-        .agg(documents=pl.len(), licenses=pl.col("licenses").first())
-        .sort("cluster_id")
-        .collect()
+        .group_by(licenses=pl.col("licenses").list.join(", "))
+        .agg(clusters=pl.col("cluster_id").n_unique(), documents=pl.len())
+        .sort(["documents", "licenses"], descending=[True, False])
+        .collect(engine="streaming")
     )

@@ -2,24 +2,28 @@
 
 The diff is of two members that differ, if there are such: the closest pair that the index names
 (a dropped document and the one kept for it), or else two that were quarantined together. It is cut
-to a few lines, because what is shown is stored again wherever it is shown.
+to a few lines, because what is shown is stored again wherever it is shown, and left out where a
+licence does not let its text be shown.
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
+from tritter_assets.dedup.license_family import LicenseFamilies, index_families
 from tritter_assets.lake import Lake
 from tritter_assets.verdict import Action
 
 _SHOWN_MEMBERS = 6
 _DIFF_LINES = 16
 _LINE_CHARACTERS = 120
+_COMPARED_LINES = 500
+"""Of each member, from the first line that differs: comparing costs up to the square."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,14 +39,24 @@ class ClusterView:
     differ: tuple[str, str]
     """The two places that are compared; empty strings when a text is no longer stored."""
     diff: str
-    """Unified diff, cut; empty when the two are equal line by line."""
+    """Unified diff, cut; empty when the two are equal line by line, or one may not be shown."""
+    withheld: str
+    """The licence that does not let its text be shown, if there is one."""
 
 
-def largest_clusters(lake: Lake, index: str, limit: int = 3) -> list[ClusterView]:
+def largest_clusters(
+    lake: Lake, index: str, limit: int = 3, families: LicenseFamilies | None = None
+) -> list[ClusterView]:
     """Returns the largest clusters of an index, ties by cluster id.
 
     Clusters with a member that differs from the one kept for it come first: mere copies are what
     the exact index shows.
+
+    Args:
+        lake: The lake.
+        index: Name of the index.
+        limit: How many clusters.
+        families: Of the policy; without one, those of the SPDX index.
     """
     rows = lake.scan(index)
     chosen = (
@@ -51,7 +65,7 @@ def largest_clusters(lake: Lake, index: str, limit: int = 3) -> list[ClusterView
         .sort(["differs", "size", "cluster_id"], descending=[True, True, False])
         .head(limit)
         .select("cluster_id", "size")
-        .collect()
+        .collect(engine="streaming")
     )
     members = rows.filter(pl.col("cluster_id").is_in(chosen["cluster_id"].implode())).collect()
     if members.is_empty():
@@ -64,12 +78,15 @@ def largest_clusters(lake: Lake, index: str, limit: int = 3) -> list[ClusterView
     compared = members.filter(
         pl.col("id").is_in([identity for pair in pairs.values() for identity in pair])
     )
-    texts = _texts(lake, compared)
-    names = dict(places.select("id", "place").iter_rows())
+    names = {row[0]: row[1:] for row in places.select("id", "place", "license").iter_rows()}
+    judge = families or index_families()
+    hidden = {key for key, (_, license_) in names.items() if not judge.may_be_shown(license_)}
+    texts = _texts(lake, compared.filter(~pl.col("id").is_in(list(hidden))))
     found = []
     for number, size in chosen.iter_rows():
         left, right = pairs[number]
         whole = left in texts and right in texts
+        withheld = next((names[one][1] for one in (left, right) if one in hidden), "")
         found.append(
             ClusterView(
                 cluster_id=number,
@@ -78,8 +95,9 @@ def largest_clusters(lake: Lake, index: str, limit: int = 3) -> list[ClusterView
                 members=described.filter(cluster_id=number).select(
                     "place", "license", "action", "match", "score"
                 ),
-                differ=(names.get(left, ""), names.get(right, "")) if whole else ("", ""),
+                differ=(names[left][0], names[right][0]) if whole else ("", ""),
                 diff=_diff(texts[left], texts[right]) if whole else "",
+                withheld=withheld,
             )
         )
     return found
@@ -132,15 +150,53 @@ def _texts(lake: Lake, members: pl.DataFrame) -> dict[str, str]:
 
 
 def _diff(left: str, right: str) -> str:
-    lines: Iterable[str] = difflib.unified_diff(
-        left.splitlines(), right.splitlines(), lineterm="", n=1
+    one, two = left.splitlines(), right.splitlines()
+    same = 0
+    while same < min(len(one), len(two)) and one[same] == two[same]:
+        same += 1
+    start = max(same - 1, 0)
+    lines = difflib.unified_diff(
+        one[start : start + _COMPARED_LINES],
+        two[start : start + _COMPARED_LINES],
+        lineterm="",
+        n=1,
     )
     # The first two lines name files; the places stand above the diff.
-    kept = [_cut(line) for line in lines if not re.match(r"(---|\+\+\+) $", line)]
-    if len(kept) > _DIFF_LINES:
-        kept = [*kept[:_DIFF_LINES], f"... {len(kept) - _DIFF_LINES} more lines"]
-    return "\n".join(kept)
+    kept = [_moved(line, start) for line in itertools.islice(lines, 2, None)]
+    shown = _cut(kept[:_DIFF_LINES])
+    rest = len(kept) - len(shown)
+    unseen = max(len(one), len(two)) > start + _COMPARED_LINES
+    if rest:
+        shown.append(f"... {rest}{' or more' if unseen else ''} more lines")
+    return "\n".join(shown)
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 3] + "..."
+def _moved(line: str, by: int) -> str:
+    """Adds to the line numbers of a hunk's head."""
+    if not line.startswith("@@"):
+        return line
+    return re.sub(r"([-+])(\d+)", lambda found: f"{found[1]}{int(found[2]) + by}", line)
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """Cuts long lines; of one that was changed, what is around its first change stays."""
+    taken = [line for line in lines if line[0] == "-"], [line for line in lines if line[0] == "+"]
+    begins = {}
+    for old, new in zip(*taken, strict=False):
+        begins[old] = begins[new] = _first_change(old[1:], new[1:])
+    return [_window(line, begins.get(line, 0)) for line in lines]
+
+
+def _first_change(old: str, new: str) -> int:
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
+
+
+def _window(line: str, change: int) -> str:
+    if len(line) <= _LINE_CHARACTERS:
+        return line
+    begin = max(change - _LINE_CHARACTERS // 3, 0)
+    head = f"{line[0]}... " if begin else line[0]
+    body = line[1 + begin :]
+    room = _LINE_CHARACTERS - len(head)
+    return head + (body if len(body) <= room else body[: room - 4] + " ...")

@@ -2,129 +2,209 @@
 
 from __future__ import annotations
 
-import re
-
 import polars as pl
 
-from tritter_assets.compliance.plots import as_markdown_image, bar_plot, heat_map
+from tritter_assets.compliance.plots import as_markdown_image, bar_plot, heat_map, line_plot
 from tritter_assets.compliance.retention import BANDS
+from tritter_assets.dedup.index import SEMANTIC_INDEX
+from tritter_assets.dedup.license_family import families_of
+from tritter_assets.dedup.removal_curve import (
+    MEASURED_DOCUMENTS,
+    SEMANTIC_CURVE,
+    USUAL_SHARE,
+    describe,
+    shares,
+)
 from tritter_assets.dedup.stats import (
     LOST_SOURCE_SHARE,
-    cluster_size_histogram,
+    cluster_sizes,
+    conflicts,
+    largest_sources,
     retention_by_source,
     source_matrix,
     stage_retention,
 )
-from tritter_assets.dedup.top_clusters import ClusterView, largest_clusters
+from tritter_assets.dedup.top_clusters import largest_clusters
+from tritter_assets.defs.cluster_view import cell, cluster_view
 from tritter_assets.defs.shards import signed_shards
 from tritter_assets.defs.stage import Platform
+from tritter_assets.lake import Lake
 
 _STEPS = ("exact", "near", "semantic")
-_BARS = 12
+_HEAT_MAP_SOURCES = 16
+_LISTED_SOURCES = 30
+_LISTED_CONFLICTS = 8
 
 
 def dedup_report(platform: Platform, table: str, *, excerpts: bool = True) -> str | None:
-    """Returns the report of `dedup/<step>_index`; None when the index holds no cluster.
+    """Returns the report of `dedup/<step>_index`; None when it was never made.
 
     Args:
-        platform: For the lake and the sources.
+        platform: For the lake, the policy and the sources.
         table: An index.
         excerpts: Whether the report may quote documents, in a diff of two members of a cluster.
     """
-    lake = platform.lake
+    lake, catalog = platform.lake, platform.catalog
     if not lake.exists(table):
         return None
-    sizes = cluster_size_histogram(lake, table)
-    if sizes.is_empty():
-        return None
+    if table == SEMANTIC_INDEX and not _is_on(lake):
+        return (
+            "Semantic deduplication is off. `semantic_enabled: true` in "
+            f"`data_contracts/profiles/{catalog.profile.name}.yaml` turns it on; its first run "
+            "reports what each `semantic_epsilon` would remove."
+        )
     retention = retention_by_source(lake, signed_shards(platform))
-    parts = [
-        _size_plot(sizes, table),
-        "### Kept, step by step\n\n" + _steps(retention),
-        "### Kept, by source\n\n" + _sources(retention),
-    ]
+    parts = [_curve(lake, catalog.profile.semantic_epsilon)] if table == SEMANTIC_INDEX else []
+    parts += ["### Kept, step by step", _steps(lake, retention)]
+    parts += ["### Kept, by source", _sources(retention)]
+    sizes = cluster_sizes(lake, table)
+    if sizes.is_empty():
+        return "\n\n".join([*parts, "No cluster: no document compared is a duplicate of another."])
+    parts += ["### Cluster sizes", _sizes(sizes, table)]
     matrix = source_matrix(lake, table)
     if matrix.height:
-        cells = {(source, kept): float(number) for source, kept, number in matrix.iter_rows()}
-        png = heat_map(
-            cells, title=f"{table}: documents dropped", rows="dropped from", columns="for one of"
-        )
-        parts.append("### Duplicates between sources\n\n" + as_markdown_image(png, "duplicates"))
-    parts.append("### Largest clusters")
-    parts.extend(_cluster(view, excerpts=excerpts) for view in largest_clusters(lake, table))
+        parts += ["### Duplicates between sources", _matrix(matrix, table)]
+    clashes = conflicts(lake, table)
+    if clashes.height:
+        parts += ["### Quarantined: duplicates under licences of different families"]
+        parts += [_conflicts(clashes)]
+    parts += ["### Largest clusters"]
+    families = families_of(catalog.policy, catalog.profile.use_profile)
+    views = largest_clusters(lake, table, families=families)
+    parts += [cluster_view(view, excerpts=excerpts) for view in views]
     return "\n\n".join(parts)
 
 
-def _size_plot(sizes: pl.DataFrame, table: str) -> str:
-    bars = {f"{size} documents": float(n) for size, n in sizes.head(_BARS).iter_rows()}
-    rest = sizes.slice(_BARS)
-    if rest.height:
-        bars[f"{rest['cluster_size'][0]} to {rest['cluster_size'][-1]}"] = float(
-            rest["clusters"].sum()
-        )
-    png = bar_plot(bars, title=f"{table}: cluster sizes", unit="clusters")
-    return as_markdown_image(png, f"cluster sizes of {table}")
+def _is_on(lake: Lake) -> bool:
+    state = lake.state(SEMANTIC_CURVE)
+    return state is not None and state.num_rows > 0
 
 
-def _steps(retention: pl.DataFrame) -> str:
-    bands = {band.group: (band.low, band.high) for band in BANDS}
-    lines = ["| step | kept | usual for crawled code | |", "|---|---|---|---|"]
-    for step, share in stage_retention(retention).items():
+def _curve(lake: Lake, epsilon: float) -> str:
+    curve = lake.scan(SEMANTIC_CURVE).collect().sort("epsilon")
+    measured, compared = curve.select("measured", "compared").row(0)
+    points = [(at, 100 * share) for at, share in shares(curve)]
+    png = line_plot(
+        {"removed": points},
+        title="Documents that each epsilon removes (green: what SemDeDup is expected to remove)",
+        x="epsilon (a cosine of 1 - epsilon or more to a document that stays)",
+        y="% of documents compared",
+        band=(100 * USUAL_SHARE[0], 100 * USUAL_SHARE[1]),
+        mark=next((at, share, f"{at:g}: {share:.1f} %") for at, share in points if at == epsilon),
+    )
+    said = describe(curve, epsilon)
+    on = (
+        f"all {compared:,} documents that the exact and near index keep"
+        if measured == compared
+        else f"{measured:,} of the {compared:,} documents that the exact and near index keep: "
+        f"whole clusters, drawn until there were {MEASURED_DOCUMENTS:,}"
+    )
+    table = [
+        "| epsilon | removed | documents |",
+        "|---|---|---|",
+        *(
+            f"| {f'**{at:g}** (profile)' if at == epsilon else f'{at:g}'} | {share:.1f}% "
+            f"| {removed:,} |"
+            for (at, share), removed in zip(points, curve["removed"], strict=True)
+        ),
+    ]
+    return "\n\n".join(
+        [
+            "### What each epsilon removes",
+            f"{said[0].upper()}{said[1:]}. `semantic_epsilon` in the profile sets it.",
+            as_markdown_image(png, "share removed by epsilon"),
+            f"Measured on {on}.",
+            "\n".join(table),
+        ]
+    )
+
+
+def _steps(lake: Lake, retention: pl.DataFrame) -> str:
+    bands = {b.group: (b.low, b.high) for b in BANDS if b.low is not None and b.high is not None}
+    kept = stage_retention(retention)
+    made = [
+        s for s in _STEPS if lake.exists(f"dedup/{s}_index") and (s != "semantic" or _is_on(lake))
+    ]
+    lines = ["| step | kept | usual for crawled code | is |", "|---|---|---|---|"]
+    for step in _STEPS:
         low, high = bands[step]
-        assert low is not None
-        assert high is not None
+        share = kept[step]
         word = "below" if share < low else "above" if share > high else "within"
-        lines.append(f"| {step} | {share:.1%} | {low:.0%}-{high:.0%} | {word} |")
-    return "\n".join(lines)
+        shown = f"{share:.1%}" if step in made else "-"
+        if step not in made:
+            word = "off" if lake.exists(f"dedup/{step}_index") else "not made yet"
+        lines.append(f"| {step} | {shown} | {low:.0%}-{high:.0%} | {word} |")
+    png = bar_plot(
+        {step: round(100 * kept[step], 1) for step in made},
+        title="Documents kept (green: usual for crawled code)",
+        unit="% of the documents that reach the step",
+        bands={step: (100 * bands[step][0], 100 * bands[step][1]) for step in made},
+    )
+    return as_markdown_image(png, "documents kept by step") + "\n\n" + "\n".join(lines)
 
 
 def _sources(retention: pl.DataFrame) -> str:
+    lost = pl.col("documents") - pl.col("kept")
+    ordered = retention.with_columns(lost=lost).sort(
+        ["alarm", "lost", "source"], descending=[True, True, False]
+    )
     lines = [
         "| source | documents | exact | near | semantic | kept | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in retention.iter_rows(named=True):
+    for row in ordered.head(_LISTED_SOURCES).iter_rows(named=True):
         alarm = f"**loses more than {LOST_SOURCE_SHARE:.0%}**" if row["alarm"] else ""
-        lost = " | ".join(f"-{row[step]:,}" if row[step] else "0" for step in _STEPS)
+        removed = " | ".join(f"-{row[step]:,}" if row[step] else "0" for step in _STEPS)
         lines.append(
-            f"| {_cell(row['source'])} | {row['documents']:,} | {lost} "
+            f"| {cell(row['source'])} | {row['documents']:,} | {removed} "
             f"| {row['retention']:.1%} | {alarm} |"
+        )
+    rest = ordered.slice(_LISTED_SOURCES)
+    if rest.height:
+        total = rest.sum()
+        removed = " | ".join(f"-{total[step][0]:,}" if total[step][0] else "0" for step in _STEPS)
+        share = total["kept"][0] / max(total["documents"][0], 1)
+        lines.append(
+            f"| ... and {rest.height:,} that lose fewer | {total['documents'][0]:,} | {removed} "
+            f"| {share:.1%} | |"
         )
     return "\n".join(lines)
 
 
-def _cluster(view: ClusterView, *, excerpts: bool = True) -> str:
-    licenses = ", ".join(view.licenses) or "none concluded"
-    lines = [
-        f"**{view.size:,} documents** (`{view.cluster_id[:12]}`), licences pooled: {licenses}",
-        "",
-        "| member | licence | | joined by | similarity |",
-        "|---|---|---|---|---|",
-    ]
-    for row in view.members.iter_rows(named=True):
-        score = "" if row["score"] is None else f"{row['score']:.3f}"
-        cells = (row["place"], row["license"], row["action"], row["match"], score)
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    if view.size > view.members.height:
-        lines.append(f"| ... and {view.size - view.members.height:,} more | | | | |")
-    if view.diff and not excerpts:
-        lines += ["", "Two members differ; no excerpt is shown (TRITTER_EXCERPTS=off)."]
-    elif view.diff:
-        left, right = view.differ
-        fence = _fence(view.diff)
-        lines += ["", f"`-` {_cell(left)}  ", f"`+` {_cell(right)}", ""]
-        lines += [f"{fence}diff", view.diff, fence]
-    elif view.differ[0]:
-        lines += ["", "The two members compared are equal line by line."]
+def _sizes(sizes: pl.DataFrame, table: str) -> str:
+    bars = {
+        f"{low:,}" if low == high else f"{low:,} to {high:,}": float(clusters)
+        for low, high, clusters, _ in sizes.iter_rows()
+    }
+    png = bar_plot(bars, title=f"{table}: documents in a cluster", unit="clusters")
+    largest = sizes.row(-1, named=True)
+    return (
+        as_markdown_image(png, f"cluster sizes of {table}")
+        + f"\n\n{sizes['clusters'].sum():,} clusters hold {sizes['documents'].sum():,} documents; "
+        f"the largest holds {largest['high']:,}."
+    )
+
+
+def _matrix(matrix: pl.DataFrame, table: str) -> str:
+    folded = largest_sources(matrix, _HEAT_MAP_SOURCES)
+    cells = {(source, kept): float(number) for source, kept, number in folded.iter_rows()}
+    png = heat_map(
+        cells,
+        title=f"{table}: documents dropped (on the diagonal: within one source)",
+        rows="dropped from",
+        columns="in favour of one in",
+    )
+    return as_markdown_image(png, "documents dropped, by source and by the source that keeps one")
+
+
+def _conflicts(clashes: pl.DataFrame) -> str:
+    lines = ["| licences pooled | clusters | documents |", "|---|---|---|"]
+    for licenses, clusters, documents in clashes.head(_LISTED_CONFLICTS).iter_rows():
+        lines.append(f"| {cell(licenses)} | {clusters:,} | {documents:,} |")
+    rest = clashes.slice(_LISTED_CONFLICTS)
+    if rest.height:
+        lines.append(
+            f"| ... and {rest.height:,} more combinations | {rest['clusters'].sum():,} "
+            f"| {rest['documents'].sum():,} |"
+        )
     return "\n".join(lines)
-
-
-def _cell(text: str | None) -> str:
-    """Escapes what would end a cell of a Markdown table or start markup in it."""
-    return re.sub(r"([|\\`*_<>\[\]])", r"\\\1", (text or "-").replace("\n", " "))
-
-
-def _fence(text: str) -> str:
-    """Returns a fence longer than any run of backticks in the text."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    return "`" * max(3, longest + 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from tritter_assets.dedup import stats
@@ -45,8 +46,42 @@ def test_a_mirrored_source_raises_the_alarm(lake: Lake) -> None:
 
 
 def test_histogram_matrix_and_conflicts(lake: Lake) -> None:
-    histogram = stats.cluster_size_histogram(lake, "dedup/near_index")
-    assert histogram.rows() == [(2, 21)]
+    assert stats.cluster_sizes(lake, "dedup/near_index").rows() == [(2, 2, 21, 42)]
     assert stats.source_matrix(lake, "dedup/near_index").rows() == [("mirror", "original", 20)]
     found = stats.conflicts(lake, "dedup/exact_index")
-    assert found.rows() == [("e" * 32, 2, ["GPL-3.0-only", "MIT"])]
+    assert found.rows() == [("GPL-3.0-only, MIT", 1, 2)]
+
+
+def test_sizes_are_grouped_by_doubling(tmp_path) -> None:
+    lake = Lake.at(tmp_path)
+    copies = {1: 2, 2: 3, 3: 4, 4: 5, 5: 8, 6: 9, 7: 16, 8: 17, 9: 7}
+    docs = [
+        Doc(f"{100 * seed + number:032x}", text(seed))
+        for seed, size in copies.items()
+        for number in range(size)
+    ]
+    sign(lake, "s", "000", docs)
+    update_exact_index(lake, inputs_of([("s", "000")]), fingerprint="a" * 15)
+    assert stats.cluster_sizes(lake, "dedup/exact_index").rows() == [
+        (2, 2, 1, 2),
+        (3, 3, 1, 3),
+        (4, 4, 1, 4),
+        (5, 8, 3, 20),
+        (9, 16, 2, 25),
+        (17, 17, 1, 17),
+    ]
+
+
+def test_a_hundred_sources_fold_into_the_largest() -> None:
+    cells = {(f"s{n:03d}", f"s{(n * 7) % 100:03d}"): 1000 - n for n in range(100)}
+    frame = pl.DataFrame(
+        [(*key, number) for key, number in cells.items()],
+        schema=["source", "kept_source", "documents"],
+        orient="row",
+    )
+    folded = stats.largest_sources(frame, 16)
+    names = set(folded["source"]) | set(folded["kept_source"])
+    assert len(names) == 17
+    assert "(84 other sources)" in names
+    assert folded["documents"].sum() == frame["documents"].sum()
+    assert stats.largest_sources(frame.head(5), 16).equals(frame.head(5))
