@@ -78,6 +78,19 @@ class BandChanges:
             nothing = BANDS_SCHEMA.empty_table()
             yield _partition(shard), nothing, fingerprint_of(NEAR_BANDS, "removed")
 
+    def shards(self) -> DataFrame:
+        """Returns source and shard of what is changed."""
+        import daft
+
+        places = pa.table(
+            [
+                pa.array([shard[number] for shard in self.changed], pa.string())
+                for number in range(2)
+            ],
+            names=list(_PARTITION_BY),
+        )
+        return daft.from_arrow(places)
+
     def frames(self, scratch: Scratch) -> tuple[DataFrame, DataFrame]:
         """Returns the bands of changed and removed shards as they were, and as they are."""
         return (

@@ -1,4 +1,7 @@
-"""The pairs of contents that share a band, for many bands at once; see `crowds.py`."""
+"""The pairs of contents that share a band, for many bands at once; see `crowds.py`.
+
+A pair that several of these bands have is given with the first of them alone.
+"""
 
 from __future__ import annotations
 
@@ -60,16 +63,16 @@ def _pairs(
     together = one.join(two, on="group").filter(pl.col("one") != pl.col("two"))
     if wanted is not None:
         together = together.filter(wanted)
-    pairs = together.select(
-        "group", left=pl.min_horizontal("one", "two"), right=pl.max_horizontal("one", "two")
-    ).unique()
-    groups = pl.DataFrame({"group": pl.int_range(num_groups, dtype=pl.UInt32, eager=True)})
-    listed = groups.join(
-        pairs.sort("group", "left", "right")
+    pairs = (
+        together.select(
+            "group", left=pl.min_horizontal("one", "two"), right=pl.max_horizontal("one", "two")
+        )
+        .group_by("left", "right")
+        .agg(pl.col("group").min())
+        .sort("group", "left", "right")
         .group_by("group", maintain_order=True)
-        .agg(pair=pl.struct("left", "right")),
-        on="group",
-        how="left",
-        maintain_order="left",
+        .agg(pair=pl.struct("left", "right"))
     )
+    groups = pl.DataFrame({"group": pl.int_range(num_groups, dtype=pl.UInt32, eager=True)})
+    listed = groups.join(pairs, on="group", how="left", maintain_order="left")
     return listed["pair"].to_arrow().cast(_PAIRS)

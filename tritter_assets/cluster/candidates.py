@@ -21,17 +21,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tritter_assets.cluster import band_groups
 from tritter_assets.cluster.band_changes import BandChanges
-from tritter_assets.cluster.frames import (
-    contents,
-    crowd_pairs,
-    group_pairs,
-    near_bands,
-    signatures,
-    texts_joined,
-    union,
-)
+from tritter_assets.cluster.band_pairs import PLACE, grouped, pairs_of
+from tritter_assets.cluster.frames import contents, near_bands, union
 from tritter_assets.cluster.members import ties
 from tritter_assets.cluster.scratch import Scratch
 from tritter_assets.dedup.crowds import CROWD
@@ -48,6 +40,8 @@ class Candidates:
 
     pairs: DataFrame
     """left < right: contents that share a band, each pair once."""
+    compared: DataFrame | None
+    """Some pairs that were candidates before: what `near_pairs` lacks of them is no duplicate."""
     renewed: DataFrame | None
     """Contents all pairs of which are among `pairs`, or that are gone; None: every content."""
     touched: DataFrame | None
@@ -63,17 +57,11 @@ def all_candidates(lake: Lake, inputs: Sequence[ShardInput], scratch: Scratch) -
     from daft import col
 
     bands = near_bands(lake)
-    groups = (
-        bands.groupby("band", "key")
-        .agg(col("content").list_agg_distinct().alias("together"))
-        .where(col("together").list_count() > 1)
-        .with_column("wanted", col("together"))
-    )
-    pairs = _pairs_of(lake, inputs, scratch, scratch.store("groups", groups))
+    pairs = pairs_of(lake, inputs, scratch, "candidates", grouped(bands))
     documents = bands.where(col("band") == 0)
-    tied = scratch.store("ties", ties(documents))
+    tied = ties(documents, scratch)
     num_contents = contents((documents, "content")).count_rows()
-    return Candidates(pairs, None, None, tied, num_contents)
+    return Candidates(pairs, None, None, None, tied, num_contents)
 
 
 def new_candidates(
@@ -87,8 +75,10 @@ def new_candidates(
 
     bands = near_bands(lake)
     old, new = changes.frames(scratch)
-    same_ids = bands.where(col("band") == 0).join(new.select("id").distinct(), on="id", how="semi")
-    tied = scratch.store("ties", ties(same_ids))
+    new_ids = new.select("id").distinct()
+    same_ids = bands.where(col("band") == 0).join(new_ids, on="id", how="semi")
+    same_ids = scratch.store("same-ids", same_ids.select("id", "content"))
+    tied = ties(same_ids, scratch)
     if scratch.num_rows("ties"):
         return None
     before = contents((old.where(col("band") == 0), "content"))
@@ -99,108 +89,40 @@ def new_candidates(
     fresh = scratch.store("fresh", fresh)
     gone = before.join(after, on="content", how="anti").join(elsewhere, on="content", how="anti")
 
-    place = ["band", "key"]
-    entry = ["content", *place]
-    keys = union([old.select(*place), new.select(*place)]).distinct()
-    sharing = scratch.store("sharing", bands.select(*entry).join(keys, on=place, how="semi"))
+    entry = ["content", *PLACE]
+    keys = union([old.select(*PLACE), new.select(*PLACE)]).distinct()
+    sharing = scratch.store("sharing", bands.select(*entry).join(keys, on=PLACE, how="semi"))
     crowded = (
         # Counts what was there, too: what was crowded still is.
         union([sharing, old.select(*entry)])
-        .groupby(*place)
+        .groupby(*PLACE)
         .agg(col("content").count_distinct().alias("size"))
         .where(col("size") > CROWD)
     )
     crowd = scratch.store(
-        "crowd", contents((sharing.join(crowded, on=place, how="semi"), "content"))
+        "crowd", contents((sharing.join(crowded, on=PLACE, how="semi"), "content"))
     )
-    wanted = fresh
+    wanted, compared = fresh, None
     if scratch.num_rows("crowd"):
         wanted = scratch.store("wanted-contents", contents((fresh, "content"), (crowd, "content")))
-        keys = bands.select(*entry).join(wanted, on="content", how="semi").select(*place)
-        found = bands.select(*entry).join(keys.distinct(), on=place, how="semi")
-        sharing = scratch.store("sharing-crowd", found)
-    marks = wanted.select("content", col("content").alias("wanted"))
-    groups = (
-        sharing.join(marks, on="content", how="left")
-        .groupby(*place)
-        .agg(
-            col("content").list_agg_distinct().alias("together"),
-            col("wanted").list_agg_distinct().alias("wanted"),
-        )
-        .where((col("together").list_count() > 1) & (col("wanted").list_count() > 0))
-    )
-    pairs = _pairs_of(lake, inputs, scratch, scratch.store("groups", groups))
+        keys = bands.select(*entry).join(wanted, on="content", how="semi").select(*PLACE)
+        sharing = bands.join(keys.distinct(), on=PLACE, how="semi")
+        sharing = scratch.store("sharing-crowd", sharing.select(*entry, "source", "shard"))
+        # In a band that no changed shard was in, who shared it and in which order is known.
+        earlier = sharing.join(changes.shards(), on=["source", "shard"], how="anti")
+        earlier = earlier.join(old.select(*PLACE).distinct(), on=PLACE, how="anti")
+        unchanged = [item for item in inputs if (item.source, item.shard) not in changes.changed]
+        compared = pairs_of(lake, unchanged, scratch, "compared", grouped(earlier, crowd))
+    pairs = pairs_of(lake, inputs, scratch, "candidates", grouped(sharing, wanted))
     renewed = scratch.store("renewed", contents((wanted, "content"), (gone, "content")))
-    return Candidates(pairs, renewed, touched, tied, scratch.num_rows("fresh"))
+    return Candidates(pairs, compared, renewed, touched, tied, scratch.num_rows("fresh"))
 
 
 def _elsewhere(bands: DataFrame, changes: BandChanges, touched: DataFrame) -> DataFrame:
     """Returns those of the touched contents that documents of unchanged shards have."""
-    import daft
     from daft import col
 
-    changed = daft.from_pydict(
-        {
-            "source": [source for source, _ in changes.changed] or [""],
-            "shard": [shard for _, shard in changes.changed] or [""],
-        }
+    unchanged = bands.where(col("band") == 0).join(
+        changes.shards(), on=["source", "shard"], how="anti"
     )
-    unchanged = bands.where(col("band") == 0).join(changed, on=["source", "shard"], how="anti")
     return contents((unchanged.join(touched, on="content", how="semi"), "content"))
-
-
-def _pairs_of(
-    lake: Lake, inputs: Sequence[ShardInput], scratch: Scratch, groups: DataFrame
-) -> DataFrame:
-    """Returns the pairs of groups (band, key, together, wanted), each once."""
-    from daft import col
-
-    crowded = col("together").list_count() > CROWD
-    few = groups.where(~crowded).select(group_pairs(col("together"), col("wanted")).alias("pair"))
-    found = [few]
-    crowds = scratch.store("crowds", groups.where(crowded))
-    if scratch.num_rows("crowds"):
-        found.append(_pairs_of_crowds(lake, inputs, crowds))
-    return scratch.store(
-        "candidates",
-        union(found)
-        .explode("pair")
-        .select(col("pair").get("left").alias("left"), col("pair").get("right").alias("right"))
-        .distinct(),
-    )
-
-
-def _pairs_of_crowds(lake: Lake, inputs: Sequence[ShardInput], crowds: DataFrame) -> DataFrame:
-    from daft import DataType, col, lit
-    from daft.functions import when
-
-    place = ["band", "key"]
-    members = crowds.select(*place, col("together").alias("content")).explode("content")
-    wanted = crowds.select(*place, col("wanted").alias("content")).explode("content")
-    flags = wanted.with_column("flag", lit(band_groups.WANTED))
-    ranks = _ranks(lake, inputs, contents((members, "content")))
-    ranked = (
-        members.join(flags, on=[*place, "content"], how="left")
-        .join(ranks, on="content")
-        .with_columns(
-            {
-                "number": col("content").cast(DataType.string()),
-                "flag": when(col("flag").is_null(), lit("0")).otherwise(col("flag")),
-            }
-        )
-    )
-    text = texts_joined([col("rank"), col("number"), col("flag")], band_groups.SEPARATOR)
-    groups = ranked.select(*place, text.alias("text"))
-    listed = groups.groupby(*place).agg(col("text").list_agg().alias("members"))
-    return listed.select(crowd_pairs(col("members")).alias("pair"))
-
-
-def _ranks(lake: Lake, inputs: Sequence[ShardInput], wanted: DataFrame) -> DataFrame:
-    """Returns content and a text that sorts as the first documents of contents survive."""
-    from daft import col
-
-    order = ("order", "source", "repo", "path", "id", "shard")  # `SURVIVAL_ORDER`, then the shard
-    signed = signatures(lake, inputs, ["normalized_sha256", "repo", "path"])
-    rank = texts_joined([col(name) for name in order], band_groups.SEPARATOR)
-    chosen = signed.join(wanted, on="content", how="semi")
-    return chosen.select("content", rank.alias("rank")).groupby("content").agg(col("rank").min())

@@ -44,7 +44,7 @@ def update_exact_index(
     copied = scratch.store("copied", counted.where(col("num_documents") > 1).select("content"))
     documents = signed.select(*DOCUMENTS).join(copied, on="content", how="semi")
     documents = scratch.store("members", documents)
-    labels, _ = label_components(scratch.store("ties", ties(documents)), scratch)
+    labels, _ = label_components(ties(documents, scratch), scratch)
     alone = copied.join(labels, on="content", how="anti")
     components = labels.select("content", "component").concat(
         alone.select("content", col("content").alias("component"))

@@ -16,6 +16,7 @@ from tritter_assets.cluster.scratch import Scratch, empty_frame, io_config
 from tritter_assets.dedup.bands import content_key
 from tritter_assets.dedup.index import ShardInput
 from tritter_assets.dedup.near import NEAR_BANDS
+from tritter_assets.dedup.signatures import SIGNATURE_SCHEMA
 from tritter_assets.lake import Lake
 
 if TYPE_CHECKING:
@@ -51,7 +52,16 @@ def signatures(lake: Lake, inputs: Sequence[ShardInput], columns: Sequence[str])
         )
         keyed = stored.select("id", "source", "shard", *columns, _content(col("normalized_sha256")))
         frames.append(keyed.join(shards, on="shard"))
-    return union(frames)
+    return union(frames) if frames else _no_signatures(columns)
+
+
+def _no_signatures(columns: Sequence[str]) -> DataFrame:
+    import daft
+
+    added = {"content": pa.int64(), "priority": pa.int64(), "order": pa.string()}
+    stored = [SIGNATURE_SCHEMA.field(name) for name in ("id", "source", "shard", *columns)]
+    named = [pa.field(name, kind) for name, kind in (added | {"input": pa.string()}).items()]
+    return daft.from_arrow(pa.schema([*stored, *named]).empty_table())
 
 
 def near_bands(lake: Lake) -> DataFrame:
@@ -93,6 +103,21 @@ def contents(*columns: tuple[DataFrame, str]) -> DataFrame:
     from daft import col
 
     return union([frame.select(col(name).alias("content")) for frame, name in columns]).distinct()
+
+
+def shared_by(frame: DataFrame, by: Sequence[str]) -> DataFrame:
+    """Returns the distinct rows (`by`, content) whose `by` more than one content has.
+
+    Lists are made of these alone: of 800,000 band keys, 19 of 20 of which nothing else has, lists
+    of distinct contents took 1.9 CPU s, and this with lists of what is left 0.2.
+    """
+    from daft import col
+
+    bounds = frame.groupby(*by).agg(
+        col("content").min().alias("least"), col("content").max().alias("greatest")
+    )
+    several = bounds.where(col("least") < col("greatest")).select(*by)
+    return frame.select(*by, "content").join(several, on=[*by], how="semi").distinct()
 
 
 def lesser_and_greater(one: str, two: str) -> tuple[Expression, Expression]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
+from tritter_assets.cluster.frames import shared_by
 from tritter_assets.cluster.scratch import Scratch
 from tritter_assets.dedup.index import IndexReport
 from tritter_assets.lake import Lake
@@ -43,14 +44,14 @@ BUCKET_CONTENTS = 500_000
 """Contents in a bucket, on average: at 6 KB of text each, a task of the near index reads 3 GB."""
 
 
-def ties(documents: DataFrame) -> DataFrame:
+def ties(documents: DataFrame, scratch: Scratch) -> DataFrame:
     """Returns pairs of contents (left, right) that one id stands for: a document counts once."""
     from daft import col
 
-    listed = documents.groupby("id").agg(col("content").list_agg_distinct().alias("right"))
-    several = listed.where(col("right").list_count() > 1)
-    pairs = several.select(col("right").list_min().alias("left"), "right").explode("right")
-    return pairs.where(col("left") != col("right")).distinct()
+    shared = scratch.store("shared-ids", shared_by(documents, ["id"]))
+    first = shared.groupby("id").agg(col("content").min().alias("left"))
+    pairs = shared.join(first, on="id").select("left", col("content").alias("right"))
+    return scratch.store("ties", pairs.where(col("left") < col("right")).distinct())
 
 
 def put_in_buckets(

@@ -89,6 +89,9 @@ def _scored(
     candidates = found.pairs.join(scores, on=_ENDS, how="left").select(*_ENDS, "jaccard")
     if found.renewed is None or found.touched is None:
         return scratch.store("all-pairs", candidates), None
+    if found.compared is not None:
+        failed = found.compared.join(scores, on=_ENDS, how="anti")
+        candidates = candidates.join(failed, on=_ENDS, how="anti")
     kept = scores
     for end in _ENDS:
         kept = kept.join(found.renewed.select(col("content").alias(end)), on=end, how="anti")

@@ -43,7 +43,10 @@ TABLES = (EXACT_INDEX, NEAR_PAIRS, NEAR_INDEX)
 def main() -> None:
     address = sys.argv[2] if len(sys.argv) > 2 else None
     rows = pl.read_parquet(sys.argv[1], columns=["id", "repo", "path", "content"])
-    rows = rows.unique("id", keep="first", maintain_order=True)
+    # Shuffled, so that the last shard has copies in the others.
+    rows = rows.unique("id", keep="first", maintain_order=True).sample(
+        fraction=1.0, shuffle=True, seed=7
+    )
     found: dict[str, Any] = {
         "documents": rows.height,
         "megabytes": round(float(rows["content"].str.len_bytes().sum()) / 1e6, 1),

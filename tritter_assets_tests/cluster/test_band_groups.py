@@ -11,9 +11,10 @@ def pairs(found: pa.Array) -> list[list[tuple[int, int]]]:
 
 
 def test_pairs_have_a_wanted_end_and_come_once() -> None:
-    together = pa.array([[3, -1, 2], [7, 8], [5, 6]])
-    wanted = pa.array([[3, 2], [7, 8], []], pa.list_(pa.int64()))
-    assert pairs(pairs_within(together, wanted)) == [[(-1, 2), (-1, 3), (2, 3)], [(7, 8)], []]
+    together = pa.array([[3, -1, 2], [7, 8], [5, 6], [2, 3, 9]])
+    wanted = pa.array([[3, 2], [7, 8], [], [2]], pa.list_(pa.int64()))
+    found = pairs(pairs_within(together, wanted))
+    assert found == [[(-1, 2), (-1, 3), (2, 3)], [(7, 8)], [], [(2, 9)]]
 
 
 def test_no_groups_have_no_pairs() -> None:
@@ -22,7 +23,7 @@ def test_no_groups_have_no_pairs() -> None:
 
 
 def test_only_the_first_of_a_crowd_are_compared_with_all() -> None:
-    # In the order of survival: 100, 99, ...; 3 is wanted and no hub, 100 is wanted and one.
+    # In the order of survival: 100, 99, ...; the last is wanted and no hub, 100 is both.
     contents = list(range(100, 100 - 2 * NUM_HUBS, -1))
     last = contents[-1]
     crowd = [

@@ -11,6 +11,8 @@ from tritter_assets.cluster.engine import DaftEngine, LocalEngine, open_engine
 from tritter_assets.cluster.near import update_near_index
 from tritter_assets.cluster.tasks import ShardTask, rules_of
 from tritter_assets.dedup.crowds import CROWD
+from tritter_assets.dedup.index import EXACT_INDEX, NEAR_INDEX
+from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.errors import ContractViolation, MissingProvenance
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.settings import Settings, load_settings
@@ -103,6 +105,16 @@ def test_no_candidates_is_an_empty_index(tmp_path: Path) -> None:
     report = update(DaftEngine(None), lake)
     assert (report.num_documents, report.num_members) == (0, 0)
     assert lake.scan("dedup/near_index").collect().is_empty()
+
+
+@pytest.mark.parametrize("index", [NEAR_INDEX, EXACT_INDEX])
+def test_no_shard_at_all_is_an_empty_index(index: str, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    for inputs in (INPUTS, []):
+        report = DaftEngine(None).update_index(lake, update_of(inputs, index))
+    assert (report.num_documents, report.num_members) == (0, 0)
+    assert lake.scan(index).collect().is_empty()
+    assert not lake.exists(NEAR_BANDS) or lake.scan(NEAR_BANDS).collect().is_empty()
 
 
 def test_a_text_that_changed_after_it_was_signed_is_refused(tmp_path: Path) -> None:

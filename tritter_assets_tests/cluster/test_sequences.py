@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tritter_assets.cluster import band_groups, candidates
+from tritter_assets.cluster import band_groups, band_pairs, candidates
 from tritter_assets.cluster import near as cluster_near
 from tritter_assets.cluster.engine import DaftEngine, Engine, LocalEngine
 from tritter_assets.dedup import crowds, near
@@ -97,7 +97,7 @@ def test_any_sequence_ends_where_a_batch_run_does(
 ) -> None:
     draw = random.Random(seed)
     crowd, hubs = [(128, 32), (2, 1), (3, 2)][seed % 3]
-    for module in (near, crowds, candidates):
+    for module in (near, crowds, candidates, band_pairs):
         monkeypatch.setattr(module, "CROWD", crowd)
     for module in (crowds, band_groups):
         monkeypatch.setattr(module, "NUM_HUBS", hubs)
