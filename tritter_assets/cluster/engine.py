@@ -41,7 +41,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """One task after the other in this process; indexes by DuckDB, out of core."""
+    """One task after the other in this process; indexes by caches beside the lake."""
 
     def map_shards(
         self, settings: Settings, tasks: Sequence[ShardTask]

@@ -11,11 +11,13 @@ import pytest
 
 from tritter_assets.cluster.engine import DaftEngine, LocalEngine, open_engine
 from tritter_assets.cluster.tasks import ShardTask, rules_of
+from tritter_assets.dedup.index import EXACT_INDEX, NEAR_INDEX
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.settings import Settings, load_settings
 from tritter_assets_tests.cluster.lakes import (
     INPUTS,
+    NEAR_TABLES,
     assert_same,
     update,
     write_lake,
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.timeout(600)
 def local(tmp_path_factory) -> Lake:
     """What the local engine makes of the small lake."""
     lake = write_lake(tmp_path_factory.mktemp("local"))
-    update(LocalEngine(), lake)
+    for index in (NEAR_INDEX, EXACT_INDEX):
+        update(LocalEngine(), lake, index=index)
     return lake
 
 
@@ -64,15 +67,22 @@ def on_ray(cluster: Any) -> DaftEngine:
 
 def test_two_workers_find_the_same(local: Lake, tmp_path: Path, two_workers: Any) -> None:
     lake = write_lake(tmp_path)
-    update(on_ray(two_workers), lake)
-    assert_same(local, lake)
+    engine = on_ray(two_workers)
+    # The first update finds all, the second goes on from it.
+    assert update(engine, lake, INPUTS[1:]).details["shards_changed"] == 3
+    assert update(engine, lake).details["shards_changed"] == 1
+    update(engine, lake, index=EXACT_INDEX)
+    assert_same(local, lake, (*NEAR_TABLES, EXACT_INDEX))
     assert dropped_ids(lake).equals(dropped_ids(local))
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
 def test_a_worker_killed_between_joins_costs_time_only(
-    local: Lake, tmp_path: Path, two_workers: Any
+    goes_on: bool, local: Lake, tmp_path: Path, two_workers: Any
 ) -> None:
     lake = write_lake(tmp_path)
+    if goes_on:
+        update(on_ray(two_workers), lake, INPUTS[1:])
     killed = []
 
     def kill() -> None:
