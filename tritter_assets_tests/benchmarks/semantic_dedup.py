@@ -1,23 +1,31 @@
-"""SemDeDup, ours and a plain numpy one over the same vectors, in one run.
+"""SemDeDup, ours and others' over the same vectors of the same documents, in one run.
 
     python -m tritter_assets_tests.benchmarks.semantic_dedup [CORPUS.parquet] [--embedding=NAME]
 
-Documents are the first of the corpus up to `MEGABYTES` (2 with a model: MiniLM embeds 0.06 MB/s).
-Ours: embedding, centring, k-means of ten rounds, pairs within clusters, survival order. The peer is
-the paper's algorithm (Abbas et al. 2023) written simply: scipy's k-means, the whole similarity
-matrix of a cluster, and a document falls when any document before it in its cluster is close,
-whether that one stays or not. No package on the index installs SemDeDup for code on a CPU alone.
+Documents are the first of the corpus, without exact copies, up to `MEGABYTES` (2 with a model:
+MiniLM embeds 0.06 MB/s). Timed, in MB of their text per CPU second, is what follows the embedding,
+since all share it: k-means of ten rounds, close pairs within clusters, who stays, at the default
+epsilon; ours and the reference are the best of three. `with_embedding`: from text to removals.
 
-`pairs_precision` and `pairs_recall`: our pairs against all pairs within our clusters in float64.
-`removed_*`: our removals against the paper's rule over our clusters and our order; ours keeps a
-document whose only close ones fell, so precision is what must be 1. `incremental_equals_batch`
-compares the index after two updates with that of one, as rows. Rates are MB per CPU second.
+| peer | what it is |
+|---|---|
+| reference | Abbas et al. 2023 as written: scipy's k-means, the whole cosine matrix of a cluster; |
+| | a document falls when any before it is close, whether that one stays or not |
+| semhash | ready-made, in an environment of its own: an approximate neighbour index, no clusters |
+
+The order of documents is the same for all, so removals can be compared: `removed_share` at each
+epsilon; `against_reference`: over our clusters in float64, `pairs_*` for our close pairs and
+`removed_*` for our removals (ours keeps a document whose only close ones fell, so precision is what
+must be 1); `agreement`: Jaccard of our removals with a peer's, which has clusters of its own or
+none. NeMo Curator's stage needs a GPU. `incremental_equals_batch` compares the index after two
+updates with that of one, as rows.
 
 Prints one JSON object last.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,15 +42,18 @@ import pyarrow.parquet as pq
 from tritter_assets.dedup.components import solve
 from tritter_assets.dedup.embeddings import LEXICAL, embedder, normalized
 from tritter_assets.dedup.kmeans import close_pairs, cluster
+from tritter_assets.dedup.removal_curve import EPSILONS, describe
 from tritter_assets.dedup.semantic import DEFAULT_SETTINGS, SemanticSettings, update_semantic_index
 from tritter_assets.lake import Lake
 from tritter_assets_tests.benchmarks.harness import corpus_path, report
+from tritter_assets_tests.benchmarks.peers.environments import environment, last_line, run_script
 from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign
 
-EPSILONS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 MEGABYTES = 100.0
 MODEL_MEGABYTES = 2.0
 LAKE_DOCUMENTS = 600
+COMPARED = (DEFAULT_SETTINGS.epsilon, 0.3)
+"""Epsilons at which peers' removals are compared."""
 
 T = TypeVar("T")
 
@@ -53,35 +64,90 @@ def main() -> None:
     files = [Path(argument) for argument in sys.argv[1:] if argument.endswith(".parquet")]
     limit = MEGABYTES if embedding == LEXICAL else MODEL_MEGABYTES
     content, megabytes = documents(files[0] if files else corpus_path(), limit)
-    embed = embedder(embedding)
-    embed(content.slice(0, 5))  # compiles
-    embed_s, vectors = timed(lambda: embed(content))
     settings = DEFAULT_SETTINGS
-    cluster_s, (rows, labels) = timed(lambda: clustered(vectors, settings))
-    prune_s, _ = timed(lambda: pruned(rows, labels, settings.epsilon))
-    peer_s, _ = timed(lambda: plain_semdedup(vectors, settings))
+    embed = embedder(embedding)
+    few = embed(content.slice(0, 5))
+    pruned(few, np.zeros(len(few), dtype=np.int64), 0.5)  # compiles
+    embed_s, rows = timed(lambda: centred(embed(content)))
+    cluster_s, labels = fastest(lambda: clustered(rows, settings))
+    prune_s, _ = fastest(lambda: pruned(rows, labels, settings.epsilon))
     found = {epsilon: pruned(rows, labels, epsilon) for epsilon in EPSILONS}
+    seconds, removed, skipped = run_peers(rows, settings)
+    ours_s = cluster_s + prune_s
+    peers = {name: round(megabytes / spent, 1) for name, spent in seconds.items()}
+    share = {e: round(float(gone.mean()), 4) for e, (gone, _) in found.items()}
     report(
         "semantic_dedup",
-        round(megabytes / (embed_s + cluster_s + prune_s), 2),
-        "MB per CPU second, text to removals",
-        {"plain_numpy": round(megabytes / (embed_s + peer_s), 2)},
-        round((embed_s + peer_s) / (embed_s + cluster_s + prune_s), 2),
+        round(megabytes / ours_s, 1),
+        "MB of text per CPU second, vectors to removals",
+        peers,
+        round(megabytes / ours_s / max(peers.values()), 2),
         embedding=embedding,
-        documents=len(content),
+        epsilon=settings.epsilon,
+        documents=len(rows),
         megabytes=round(megabytes, 1),
+        documents_per_cpu_s=round(len(rows) / ours_s),
         stages_mb_per_s={
             "embedding": round(megabytes / embed_s, 3),
             "clustering": round(megabytes / cluster_s, 1),
             "pruning": round(megabytes / prune_s, 1),
-            "peer_after_embedding": round(megabytes / peer_s, 1),
         },
-        removed_share={str(e): round(float(gone.mean()), 4) for e, (gone, _) in found.items()},
-        against_oracle={str(e): agreement(rows, labels, e, *found[e]) for e in EPSILONS},
+        with_embedding={
+            "ours": round(megabytes / (embed_s + ours_s), 2),
+            **{name: round(megabytes / (embed_s + s), 2) for name, s in seconds.items()},
+        },
+        removed_share={str(epsilon): value for epsilon, value in share.items()},
+        said=describe(curve_of(found), settings.epsilon),
+        against_reference={str(e): agreement(rows, labels, e, *found[e]) for e in EPSILONS},
+        agreement={
+            name: {
+                str(epsilon): {
+                    "removed_share": share_of(gone),
+                    "jaccard": jaccard(gone, found[epsilon][0]),
+                }
+                for epsilon, gone in by_epsilon.items()
+            }
+            for name, by_epsilon in removed.items()
+        },
+        skipped=skipped,
         incremental_equals_batch=incremental_equals_batch(
             content, SemanticSettings(embedding=embedding, epsilon=0.2)
         ),
     )
+
+
+def run_peers(
+    rows: np.ndarray, settings: SemanticSettings
+) -> tuple[dict[str, float], dict[str, dict[float, np.ndarray]], dict[str, str]]:
+    """CPU seconds at the default epsilon, removals by epsilon, and why a peer did not run."""
+    seconds: dict[str, float] = {}
+    removed: dict[str, dict[float, np.ndarray]] = {"reference": {}}
+    skipped: dict[str, str] = {}
+    for epsilon in COMPARED:
+        spent, gone = fastest(lambda e=epsilon: reference(rows, settings, e))
+        seconds.setdefault("reference", spent)
+        removed["reference"][epsilon] = gone
+    try:
+        python = environment("semhash")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "vectors.npy"
+            np.save(file, rows)
+            for epsilon in COMPARED:
+                answer = run_script(python, "semhash", file, epsilon)
+                seconds.setdefault("semhash", answer["cpu_s"])
+                gone = np.zeros(len(rows), dtype=bool)
+                gone[answer["removed"]] = True
+                removed.setdefault("semhash", {})[epsilon] = gone
+    except (subprocess.SubprocessError, OSError) as error:
+        skipped["semhash"] = last_line(error)
+    return seconds, removed, skipped
+
+
+def curve_of(found: dict[float, tuple[np.ndarray, set[int]]]) -> pl.DataFrame:
+    """As `removal_curve` has it, for its sentence."""
+    columns = {"epsilon": list(found), "removed": [int(gone.sum()) for gone, _ in found.values()]}
+    number = len(next(iter(found.values()))[0])
+    return pl.DataFrame(columns).with_columns(measured=pl.lit(number), compared=pl.lit(number))
 
 
 def documents(path: Path, limit: float) -> tuple[pa.Array, float]:
@@ -92,11 +158,15 @@ def documents(path: Path, limit: float) -> tuple[pa.Array, float]:
     return frame["content"].head(rows).to_arrow(), float(ends[rows - 1])
 
 
-def clustered(vectors: np.ndarray, settings: SemanticSettings) -> tuple[np.ndarray, np.ndarray]:
+def centred(vectors: np.ndarray) -> np.ndarray:
+    """As `vectors.gathered` has them: stored as 16-bit floats, the mean taken out."""
     stored = vectors.astype("<f2").astype(np.float32)
-    rows = normalized(stored - stored.mean(axis=0, dtype=np.float64).astype(np.float32))
+    return normalized(stored - stored.mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+def clustered(rows: np.ndarray, settings: SemanticSettings) -> np.ndarray:
     number = max(1, round(len(rows) / settings.documents_per_cluster))
-    return rows, cluster(rows, number, settings.rounds)
+    return cluster(rows, number, settings.rounds)
 
 
 def pruned(rows: np.ndarray, labels: np.ndarray, epsilon: float) -> tuple[np.ndarray, set[int]]:
@@ -128,19 +198,19 @@ def agreement(
     }
 
 
-def plain_semdedup(vectors: np.ndarray, settings: SemanticSettings) -> np.ndarray:
+def reference(rows: np.ndarray, settings: SemanticSettings, epsilon: float) -> np.ndarray:
     from scipy.cluster.vq import kmeans2
 
-    number = max(1, round(len(vectors) / settings.documents_per_cluster))
+    number = max(1, round(len(rows) / settings.documents_per_cluster))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an empty cluster
-        _, labels = kmeans2(vectors, number, iter=settings.rounds, minit="points", rng=0)
-    fallen = np.zeros(len(vectors), dtype=bool)
+        _, labels = kmeans2(rows, number, iter=settings.rounds, minit="points", rng=0)
+    fallen = np.zeros(len(rows), dtype=bool)
     for label in range(number):
         members = np.flatnonzero(labels == label)
         if len(members) > 1:
-            similar = np.triu(vectors[members] @ vectors[members].T, 1)
-            fallen[members] = similar.max(axis=0) >= 1.0 - settings.epsilon
+            similar = np.triu(rows[members] @ rows[members].T, 1)
+            fallen[members] = similar.max(axis=0) >= 1.0 - epsilon
     return fallen
 
 
@@ -167,6 +237,18 @@ def timed(work: Callable[[], T]) -> tuple[float, T]:
     begin = time.process_time()
     result: Any = work()
     return time.process_time() - begin, result
+
+
+def fastest(work: Callable[[], T]) -> tuple[float, T]:
+    return min((timed(work) for _ in range(3)), key=lambda timing: timing[0])
+
+
+def share_of(gone: np.ndarray) -> float:
+    return round(float(gone.mean()), 4)
+
+
+def jaccard(one: np.ndarray, two: np.ndarray) -> float:
+    return share(int((one & two).sum()), int((one | two).sum()))
 
 
 def share(part: int, whole: int) -> float:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritter_assets_tests.benchmarks.harness import CACHE, ROOT
+from tritter_assets_tests.benchmarks.peers.measure import PAIRS_NAME
 
 _REQUIREMENTS = Path(__file__).parent / "requirements"
 _RUN_SECONDS = 600
@@ -42,7 +43,7 @@ class Measured:
     documents: int = 0
     megabytes: float = 0.0
     cpu_s: float = 0.0
-    pairs: frozenset[tuple[int, int]] | None = None
+    pairs: np.ndarray | None = None
     counts: dict[str, Any] | None = None
     skipped: str = ""
 
@@ -56,37 +57,42 @@ def measure_peer(peer: Peer, content: pa.Array) -> Measured:
     try:
         python = environment(peer.name)
     except (subprocess.SubprocessError, OSError) as error:
-        return Measured(name=peer.name, skipped=f"cannot be installed: {_last_line(error)}")
+        return Measured(name=peer.name, skipped=f"cannot be installed: {last_line(error)}")
     ends = np.cumsum(pl.Series(content).str.len_bytes().to_numpy())
     rows = max(int(np.searchsorted(ends, peer.megabytes * 1e6, side="right")), 1)
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "corpus.parquet"
         table = pa.table({"number": np.arange(rows), "content": content.slice(0, rows)})
         pq.write_table(table, corpus)
-        command = [str(python), "-m", f"tritter_assets_tests.benchmarks.peers.{peer.name}"]
         try:
-            ran = subprocess.run(
-                [*command, str(corpus)],
-                check=True,
-                cwd=ROOT,
-                env=_one_thread(),
-                capture_output=True,
-                text=True,
-                timeout=_RUN_SECONDS,
-            )
+            found = run_script(python, peer.name, corpus)
         except subprocess.SubprocessError as error:
-            return Measured(name=peer.name, skipped=f"failed: {_last_line(error)}")
-    found = json.loads(ran.stdout.splitlines()[-1])
-    pairs = found.pop("pairs", None)
+            return Measured(name=peer.name, skipped=f"failed: {last_line(error)}")
+        pairs = corpus.with_name(PAIRS_NAME)
+        found_pairs = np.load(pairs) if pairs.exists() else None
     return Measured(
         name=peer.name,
         version=_pin(peer.name),
         documents=rows,
         megabytes=float(ends[rows - 1]) / 1e6,
         cpu_s=found.pop("cpu_s"),
-        pairs=None if pairs is None else frozenset((a, b) for a, b in pairs),
+        pairs=found_pairs,
         counts=found,
     )
+
+
+def run_script(python: Path, name: str, *arguments: object) -> dict[str, Any]:
+    """Runs a peer's script on one core and returns its last line."""
+    ran = subprocess.run(
+        [str(python), "-m", f"tritter_assets_tests.benchmarks.peers.{name}", *map(str, arguments)],
+        check=True,
+        cwd=ROOT,
+        env=_one_thread(),
+        capture_output=True,
+        text=True,
+        timeout=_RUN_SECONDS,
+    )
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def environment(name: str) -> Path:
@@ -118,6 +124,7 @@ def _pin(name: str) -> str:
     return next(line.partition("==")[2] for line in lines if line.startswith(f"{tool}=="))
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """Returns why a peer did not run, on one line."""
     lines = str(getattr(error, "stderr", None) or error).strip().splitlines()
     return lines[-1][:200] if lines else type(error).__name__
