@@ -9,22 +9,25 @@ threshold (and far fewer above it). That gives 42 x 6 at 0.7 and 25 x 10 at 0.85
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tritter_assets.dedup.kernel import KERNEL_VERSION, NUM_HASHES
-from tritter_assets.dedup.memory import open_duckdb
+from tritter_assets.dedup.kernel import KERNEL_VERSION, NUM_HASHES, kernels
 from tritter_assets.errors import ContractViolation
 from tritter_assets.lake import fingerprint_of
 
 STAGE_VERSION = "1"
 
 MAX_MISS_AT_THRESHOLD = 0.006
+
+CROWD = 128
+NUM_HUBS = 32
+"""A band key of more than 128 contents gives the pairs of its first 32 with all; `crowds.py`."""
 
 BANDS_SCHEMA = pa.schema(
     [
@@ -76,8 +79,8 @@ def layout_for(threshold: float) -> BandLayout:
             if layout.miss_probability(threshold) <= MAX_MISS_AT_THRESHOLD:
                 return layout
     raise ContractViolation(
-        f"no band layout of {NUM_HASHES} hashes finds pairs of Jaccard {threshold}: set "
-        "near_threshold between 0.03 and 1 in the profile"
+        f"no band layout of {NUM_HASHES} hashes finds pairs of Jaccard {threshold:g}: give a "
+        "threshold between 0.03 and 1 (near_threshold in the profile, --threshold of a command)"
     )
 
 
@@ -134,31 +137,58 @@ def band_rows(signatures: pl.DataFrame, layout: BandLayout) -> pl.DataFrame:
     )
 
 
-def candidate_pairs(fresh: Any, held: Sequence[Any], *, memory_limit_bytes: int) -> pl.DataFrame:
-    """Returns the distinct pairs of contents that share a band key, one of each pair fresh.
+def candidate_pairs(
+    keys: np.ndarray,
+    sizes: np.ndarray,
+    layout: BandLayout,
+    *,
+    crowd: int | None = CROWD,
+    workers: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct pairs of documents that share a band key.
+
+    Pairs whose sizes alone rule out the threshold are left out. Memory: 16 bytes a document and
+    band, and 8 a pair.
 
     Args:
-        fresh: Arrow table or dataset of columns content, band, key: contents that no earlier
-            pairs cover.
-        held: Tables or datasets of the same columns: everything else that can match.
-        memory_limit_bytes: DuckDB joins out of core beyond this.
+        keys: Of `band_keys`, documents in the order in which they survive.
+        sizes: Shingles of each document.
+        layout: How the sketches were cut.
+        crowd: A bucket of more documents gives the pairs of its first `NUM_HUBS` only; with None,
+            every bucket gives all its pairs.
+        workers: Threads; the result does not depend on it.
 
     Returns:
-        Columns left < right (int64), sorted.
+        The earlier and the later end of each pair (int32), ordered by the later.
     """
-    with open_duckdb(memory_limit_bytes) as connection:
-        connection.register("fresh", fresh)
-        relations = ["SELECT content, band, key FROM fresh"]
-        for number, table in enumerate(held):
-            connection.register(f"held_{number}", table)
-            relations.append(f"SELECT content, band, key FROM held_{number}")
-        found = connection.sql(
-            f"""
-            SELECT DISTINCT
-                least(a.content, b.content) AS "left", greatest(a.content, b.content) AS "right"
-            FROM ({" UNION ALL ".join(relations)}) AS b JOIN fresh AS a USING (band, key)
-            WHERE a.content <> b.content
-            ORDER BY ALL
-            """
-        )
-        return pl.DataFrame(found.to_arrow_table(), schema={"left": pl.Int64, "right": pl.Int64})
+    num_documents = len(keys)
+    columns = np.ascontiguousarray(keys.T)
+    order, first = (np.empty(columns.shape, dtype=np.int32) for _ in range(2))
+    sizes = sizes.astype(np.int64)
+    limit = num_documents if crowd is None else crowd
+
+    def group(band: int) -> None:
+        kernels().buckets(columns[band], limit, order[band], first[band])
+
+    def pair_up(begin: int, end: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        seen = np.full(num_documents, -1, dtype=np.int32)
+        left, right = (np.empty(max(num_documents, 1 << 16), dtype=np.int32) for _ in range(2))
+        found = []
+        while begin < end:
+            begin, written = kernels().pairs(
+                order, first, NUM_HUBS, sizes, layout.threshold, begin, end, seen, left, right
+            )
+            found.append((left[:written].copy(), right[:written].copy()))
+        return found
+
+    # Later ends have more earlier ones: many ranges, so that threads end together.
+    bounds = np.linspace(0, num_documents, (1 if workers == 1 else 8 * workers) + 1, dtype=np.int64)
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(group, range(layout.num_bands)):
+            pass
+        parts = list(chain.from_iterable(pool.map(pair_up, bounds[:-1], bounds[1:])))
+    none = np.empty(0, dtype=np.int32)
+    return (
+        np.concatenate([none, *(left for left, _ in parts)]),
+        np.concatenate([none, *(right for _, right in parts)]),
+    )

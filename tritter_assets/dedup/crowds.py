@@ -21,11 +21,10 @@ import numpy as np
 import polars as pl
 
 from tritter_assets.dedup.band_runs import BandRuns
+from tritter_assets.dedup.bands import CROWD, NUM_HUBS
 from tritter_assets.dedup.document_cache import DocumentCache
 from tritter_assets.dedup.index import SURVIVAL_ORDER
 
-CROWD = 128
-NUM_HUBS = 32
 _HASHES_AT_ONCE = 1 << 16
 
 

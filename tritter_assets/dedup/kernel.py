@@ -1,4 +1,4 @@
-"""Compiled kernels over Arrow buffers: shingles, sketches, normalised text and set intersections.
+"""Compiled kernels over Arrow buffers: shingles, sketches and normalised text.
 
 Every kernel takes offsets and bytes as they lie in an Arrow array and fills arrays that the caller
 allocated; none creates a Python object per document, and all release the GIL, so threads scale.
@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tritter_assets.dedup import pair_kernels
+
 NUM_HASHES = 256
 """Coordinates of a sketch."""
 
@@ -34,9 +36,11 @@ _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _ROUND_STEP = np.uint64(0xA0761D6478BD642F)
 _TEXT_SEED = np.uint64(0x13198A2E03707344)
-_U0, _U1, _U5 = np.uint64(0), np.uint64(1), np.uint64(5)
-_U24, _U32, _U33, _U56 = np.uint64(24), np.uint64(32), np.uint64(33), np.uint64(56)
+_U0, _U1, _U24 = np.uint64(0), np.uint64(1), np.uint64(24)
+_U32, _U33, _U56 = np.uint64(32), np.uint64(33), np.uint64(56)
 _LOW_32 = np.uint64(0xFFFFFFFF)
+_FIRST_SLOTS = np.uint64(1 << 18)
+"""Of the table of a document's shingles, at most: 2 MB."""
 _EMPTY = np.uint32(0xFFFFFFFF)
 
 
@@ -72,9 +76,9 @@ def _shingle(  # noqa: PLR0912, PLR0915, PLR0917 - one pass; numba takes no keyw
     hashes = np.empty(longest // 2 + 2, dtype=np.uint64)
     behind = np.empty(longest // 4 + 2, dtype=np.uint64)
     slots = 64
-    while slots < longest + 2:
+    while slots < 2 * longest + 4:
         slots *= 2
-    table = np.zeros(slots, dtype=np.uint64)
+    table = np.empty(slots, dtype=np.uint64)
     # Positions are unsigned: numba wraps a signed index that may be negative, at every access.
     last = np.uint64(width) - _U1
     leaving = _U1
@@ -156,10 +160,12 @@ def _shingle(  # noqa: PLR0912, PLR0915, PLR0917 - one pass; numba takes no keyw
             written += _U1
             continue
         capacity = np.uint64(64)
-        while capacity < num_words + num_words:
+        while capacity < num_words + num_words and capacity < _FIRST_SLOTS:
             capacity += capacity
         mask = capacity - _U1
         table[:capacity] = _U0
+        begin_written = written
+        full = written + (capacity >> _U1)
         rolled = _U0
         for index in range(num_words):
             rolled = rolled * _ROLL_MULTIPLIER + hashes[index]
@@ -181,6 +187,18 @@ def _shingle(  # noqa: PLR0912, PLR0915, PLR0917 - one pass; numba takes no keyw
                 table[slot] = mixed
                 out[written] = mixed
                 written += _U1
+                if written > full:
+                    # Long documents repeat themselves: a table of all their words would not be
+                    # in any cache (40 MB of XML: half the time).
+                    capacity <<= _U1
+                    mask = capacity - _U1
+                    full = begin_written + (capacity >> _U1)
+                    table[:capacity] = _U0
+                    for position in range(begin_written, written):
+                        slot = out[position] & mask
+                        while table[slot] != _U0:
+                            slot = (slot + _U1) & mask
+                        table[slot] = out[position]
     starts[num_documents] = written
     return written
 
@@ -196,10 +214,10 @@ def _sketch(starts: Any, shingles: Any, out: Any) -> None:
     documents fill their bins in later rounds, so they keep the recall that one-permutation
     hashing with copied bins loses.
     """
-    num_documents = starts.shape[0] - 1
-    closed = np.zeros(NUM_HASHES, dtype=np.uint8)
-    for document in range(num_documents):
-        begin, end = starts[document], starts[document + 1]
+    closed = np.empty(NUM_HASHES, dtype=np.bool_)
+    filled = np.empty(NUM_HASHES, dtype=np.uint8)
+    for document in range(starts.shape[0] - 1):
+        begin, end = np.uint64(starts[document]), np.uint64(starts[document + 1])
         row = out[document]
         row[:] = _EMPTY
         for position in range(begin, end):
@@ -207,18 +225,20 @@ def _sketch(starts: Any, shingles: Any, out: Any) -> None:
             bin_ = mixed >> _U56
             value = np.uint32((mixed >> _U24) & _LOW_32)
             row[bin_] = min(row[bin_], value)
+        num_open = 0
+        for bin_index in range(NUM_HASHES):
+            closed[bin_index] = row[bin_index] != _EMPTY
+            num_open += 0 if closed[bin_index] else 1
         seed = _U0
         for turn in range(1, 2 * NUM_HASHES):
-            num_open = 0
-            for bin_index in range(NUM_HASHES):
-                is_open = row[bin_index] == _EMPTY
-                closed[bin_index] = 0 if is_open else 1
-                num_open += 1 if is_open else 0
             if num_open == 0:
                 break
             seed += _ROUND_STEP
-            if turn >= NUM_HASHES and closed[turn - NUM_HASHES] != 0:
+            if turn >= NUM_HASHES and closed[turn - NUM_HASHES]:
                 continue
+            # A short document has hundreds of rounds: bins are closed by name, not by a look at
+            # all of them.
+            num_filled = 0
             for position in range(begin, end):
                 mixed = (shingles[position] + seed) * _MIX_1
                 mixed ^= mixed >> _U32
@@ -227,120 +247,44 @@ def _sketch(starts: Any, shingles: Any, out: Any) -> None:
                 bin_ = mixed >> _U56
                 if turn >= NUM_HASHES:
                     bin_ = np.uint64(turn - NUM_HASHES)
-                if closed[bin_] == 0:
-                    row[bin_] = min(row[bin_], value)
+                if not closed[bin_] and value < row[bin_]:
+                    if row[bin_] == _EMPTY:
+                        filled[num_filled] = bin_
+                        num_filled += 1
+                    row[bin_] = value
+            for index in range(num_filled):
+                closed[filled[index]] = True
+            num_open -= num_filled
 
 
 def _normalize(offsets: Any, data: Any, folds: Any, starts: Any, out: Any) -> None:
     """Writes each document in ASCII lower case, white space collapsed to one blank and trimmed."""
-    num_documents = offsets.shape[0] - 1
-    cursor = 0
-    for document in range(num_documents):
+    cursor = _U0
+    for document in range(offsets.shape[0] - 1):
         first = cursor
         starts[document] = first
-        blank = 1
-        for position in range(offsets[document], offsets[document + 1]):
+        blank = _U1
+        for position in range(np.uint64(offsets[document]), np.uint64(offsets[document + 1])):
             byte = folds[data[position]]
-            is_blank = 1 if byte == 32 else 0
+            is_blank = _U1 if byte == 32 else _U0
             out[cursor] = byte
-            cursor += 1 - (is_blank & blank)
+            cursor += _U1 - (is_blank & blank)
             blank = is_blank
-        if cursor > first and out[cursor - 1] == 32:
-            cursor -= 1
-    starts[num_documents] = cursor
-
-
-def _jaccard(left: Any, right: Any, starts: Any, shingles: Any, out: Any) -> None:
-    """Fills the exact Jaccard similarity of pairs of shingle sets; quickest with `left` sorted.
-
-    The left set goes into an open-addressing table once per run of equal `left`, the right set is
-    looked up in it: no set has to be sorted.
-    """
-    largest = 0
-    for document in range(starts.shape[0] - 1):
-        largest = max(largest, starts[document + 1] - starts[document])
-    slots = 64
-    while slots < 2 * largest:
-        slots *= 2
-    table = np.zeros(slots, dtype=np.uint64)
-    mask = _U0
-    loaded = -1
-    for pair in range(left.shape[0]):
-        i, i_end = starts[left[pair]], starts[left[pair] + 1]
-        j, j_end = starts[right[pair]], starts[right[pair] + 1]
-        if left[pair] != loaded:
-            loaded = left[pair]
-            capacity = 64
-            while capacity < 2 * (i_end - i):
-                capacity *= 2
-            mask = np.uint64(capacity - 1)
-            table[:capacity] = _U0
-            for position in range(i, i_end):
-                shingle = shingles[position]
-                slot = shingle & mask
-                while table[slot] != _U0:
-                    slot = (slot + _U1) & mask
-                table[slot] = shingle
-        shared = 0
-        for position in range(j, j_end):
-            shingle = shingles[position]
-            slot = shingle & mask
-            while table[slot] != _U0 and table[slot] != shingle:
-                slot = (slot + _U1) & mask
-            shared += 1 if table[slot] == shingle else 0
-        out[pair] = shared / ((i_end - i) + (j_end - j) - shared)
-
-
-def _components(num_nodes: Any, left: Any, right: Any, labels: Any) -> None:
-    """Fills each node's smallest reachable node: union by smaller root, with path halving."""
-    for node in range(num_nodes):
-        labels[node] = node
-    for pair in range(left.shape[0]):
-        a, b = left[pair], right[pair]
-        while labels[a] != a:
-            labels[a] = labels[labels[a]]
-            a = labels[a]
-        while labels[b] != b:
-            labels[b] = labels[labels[b]]
-            b = labels[b]
-        if a < b:
-            labels[b] = a
-        elif b < a:
-            labels[a] = b
-    # Roots are smaller than the nodes under them, so one ascending pass flattens every path.
-    for node in range(num_nodes):
-        labels[node] = labels[labels[node]]
-
-
-def _survivors(  # noqa: PLR0917 - numba takes no keyword arguments
-    starts: Any, earlier: Any, scores: Any, excluded: Any, kept_by: Any, kept_score: Any
-) -> None:
-    """Walks nodes in order; a node falls when a node that stays before it is its neighbour.
-
-    `earlier[starts[n]:starts[n + 1]]` are the neighbours of n with smaller numbers, ascending.
-    `kept_by` becomes the most similar of them that stays (the first among equals), or -1.
-    Excluded nodes neither stay for others nor fall.
-    """
-    for node in range(starts.shape[0] - 1):
-        kept_by[node] = -1
-        kept_score[node] = 0.0
-        if excluded[node]:
-            continue
-        for edge in range(starts[node], starts[node + 1]):
-            other = earlier[edge]
-            stays = kept_by[other] < 0 and not excluded[other]
-            if stays and (kept_by[node] < 0 or scores[edge] > kept_score[node]):
-                kept_by[node] = other
-                kept_score[node] = scores[edge]
+        if cursor > first and out[cursor - _U1] == 32:
+            cursor -= _U1
+    starts[offsets.shape[0] - 1] = cursor
 
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The compiled kernels; see the function of the same name for arguments."""
+    """The compiled kernels; see the function of the same name, here or in `pair_kernels.py`."""
 
     shingle: Callable[..., int]
     sketch: Callable[..., None]
     normalize: Callable[..., None]
+    buckets: Callable[..., None]
+    pairs: Callable[..., tuple[int, int]]
+    ordered: Callable[..., None]
     jaccard: Callable[..., None]
     components: Callable[..., None]
     survivors: Callable[..., None]
@@ -365,7 +309,10 @@ def kernels() -> Kernels:
         shingle=compiled(_shingle),
         sketch=compiled(_sketch),
         normalize=compiled(_normalize),
-        jaccard=compiled(_jaccard),
-        components=compiled(_components),
-        survivors=compiled(_survivors),
+        buckets=compiled(pair_kernels.buckets),
+        pairs=compiled(pair_kernels.pairs),
+        ordered=compiled(pair_kernels.ordered),
+        jaccard=compiled(pair_kernels.jaccard),
+        components=compiled(pair_kernels.components),
+        survivors=compiled(pair_kernels.survivors),
     )

@@ -18,9 +18,10 @@ whole when it has fewer than five.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -34,6 +35,9 @@ from tritter_assets.dedup.text_arrays import (
 from tritter_assets.lake import Lake, fingerprint_of
 
 STAGE_VERSION = "1"
+
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 _COPIED = (
     "id",
@@ -100,7 +104,7 @@ def sign_shard(
     )
 
     def counted() -> Iterator[pa.RecordBatch]:
-        for signed, content_bytes in _in_order(batches, workers):
+        for signed, content_bytes in in_order(sign_batch, batches, workers):
             counts[0] += signed.num_rows
             counts[1] += content_bytes
             counts[2] += sum(signed.column("num_shingles").to_pylist())
@@ -137,17 +141,17 @@ def sign_batch(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
     return signed, int(offsets[-1] - offsets[0])
 
 
-def _in_order(
-    batches: Iterable[pa.RecordBatch], workers: int
-) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Signs batches in threads (the kernels release the GIL) and yields them in their order."""
+def in_order(
+    work: Callable[[_Item], _Made], items: Iterable[_Item], workers: int
+) -> Iterator[_Made]:
+    """Works on items in threads (the kernels release the GIL) and yields what comes in order."""
     if workers <= 1:
-        yield from map(sign_batch, batches)
+        yield from map(work, items)
         return
-    pending: deque[Future[tuple[pa.RecordBatch, int]]] = deque()
+    pending: deque[Future[_Made]] = deque()
     with ThreadPoolExecutor(workers) as pool:
-        for batch in batches:
-            pending.append(pool.submit(sign_batch, batch))
+        for item in items:
+            pending.append(pool.submit(work, item))
             if len(pending) > workers:
                 yield pending.popleft().result()
         while pending:

@@ -10,6 +10,7 @@ pair lies within one group; pairs across two groups load both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +102,7 @@ def verify_pairs(
     *,
     threshold: float,
     memory_limit_bytes: int,
+    workers: int = 1,
 ) -> Verified:
     """Computes the exact Jaccard similarity of candidate pairs.
 
@@ -111,6 +113,7 @@ def verify_pairs(
             needs to find the document.
         threshold: Pairs below it are left out of the result.
         memory_limit_bytes: Half of it may hold shingle sets.
+        workers: Threads that compare; the result does not depend on it.
 
     Raises:
         MissingProvenance: a document is gone, or its content is not what was signed.
@@ -139,12 +142,9 @@ def verify_pairs(
             nodes = np.flatnonzero((group == number) & used)
             held[number] = _load(read, places[nodes], nodes, len(contents))
         sets, position = _joined([held[number] for number in sorted({first, second})])
-        order = here[np.argsort(left[here], kind="stable")]
-        found = np.empty(len(order), dtype=np.float64)
-        kernels().jaccard(
-            position[left[order]], position[right[order]], sets.starts, sets.hashes, found
+        jaccard[here] = exact_jaccard(
+            sets, position[left[here]], position[right[here]], workers=workers
         )
-        jaccard[order] = found
     kept = jaccard >= threshold
     pairs = pl.DataFrame(
         {
@@ -155,6 +155,40 @@ def verify_pairs(
         schema={"left": pl.Int64, "right": pl.Int64, "jaccard": pl.Float32},
     )
     return Verified(pairs.sort("left", "right"), len(left))
+
+
+def exact_jaccard(
+    sets: ShingleSets, left: np.ndarray, right: np.ndarray, *, workers: int = 1
+) -> np.ndarray:
+    """Returns the Jaccard similarity of pairs of sets; `left` and `right` number documents."""
+    left, right = left.astype(np.int64), right.astype(np.int64)
+    label = np.empty(sets.num_documents, dtype=np.int64)
+    kernels().components(sets.num_documents, left, right, label)
+    rank = np.empty(sets.num_documents, dtype=np.int64)
+    rank[np.argsort(label, kind="stable")] = np.arange(sets.num_documents)
+    order = np.empty(len(left), dtype=np.int64)
+    kernels().ordered(rank, left, order)
+    left, right = left[order], right[order]
+    component = label[left]
+    found = np.empty(len(order), dtype=np.float64)
+
+    def compare(begin: int, end: int) -> None:
+        kernels().jaccard(
+            left[begin:end],
+            right[begin:end],
+            component[begin:end],
+            sets.starts,
+            sets.hashes,
+            found[begin:end],
+        )
+
+    bounds = np.linspace(0, len(order), (1 if workers == 1 else 8 * workers) + 1, dtype=np.int64)
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(compare, bounds[:-1], bounds[1:]):
+            pass
+    jaccard = np.empty(len(order), dtype=np.float64)
+    jaccard[order] = found
+    return jaccard
 
 
 def _groups(sizes: np.ndarray, left: np.ndarray, right: np.ndarray, group_bytes: int) -> np.ndarray:

@@ -4,13 +4,15 @@
 
 The corpus (columns id, repo, path, language, content) comes from the argument, or else from the
 harness; peers named limit the run to those. 256 hashes, word 5-grams, Jaccard 0.7 everywhere.
-Ours: shingles, sketches, 42 x 6 bands, join, exact verification, best of three. Each peer runs in
+Ours: shingles, sketches, 42 x 6 bands, all pairs of a band (the index and `tritter dedup` compare
+a band of more than 128 with 32 of them), exact verification, best of three. Each peer runs in
 a virtual environment and a process of its own (`peers/`), on one core, with what its authors call
 fastest, on the first documents up to the size in `PEERS`: the slow ones are slow to wait for.
 Figures are MB of text per CPU second from text in memory to the result, all threads counted.
+`ratio` is the smallest of our rate over a peer's on the documents which that peer was given.
 
-Precision and recall are over pairs, against exact Jaccard; the truth is an exact set join (prefix
-filter), which knows nothing of sketches or bands. Of peers that answer with documents instead,
+Precision and recall are over pairs, against exact Jaccard; the truth (`near_truth.py`) uses no
+shingles, sketches, bands or similarities of ours. Of peers that answer with documents instead,
 the number removed stands beside that which a correct run removes.
 
 Prints one JSON object last.
@@ -31,14 +33,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritter_assets.dedup.bands import BandLayout, band_keys, candidate_pairs, layout_for
-from tritter_assets.dedup.kernel import kernels
-from tritter_assets.dedup.memory import open_duckdb
 from tritter_assets.dedup.text_arrays import ShingleSets, shingle_sets, sketches
+from tritter_assets.dedup.verify import exact_jaccard
 from tritter_assets_tests.benchmarks.harness import corpus_path, report
+from tritter_assets_tests.benchmarks.near_truth import packed, spread, true_pairs
 from tritter_assets_tests.benchmarks.peers.environments import Measured, Peer, measure_peer
 
 THRESHOLD = 0.7
-MEMORY_BYTES = 2 << 30
 PEERS = (
     Peer(name="datasketch", megabytes=80.0),
     Peer(name="rensa", megabytes=120.0),
@@ -47,8 +48,6 @@ PEERS = (
     Peer(name="datatrove", megabytes=10.0),
 )
 """With the MB of the corpus (its first documents) that each is given."""
-
-Pairs = set[tuple[int, int]]
 
 
 def main() -> None:
@@ -64,81 +63,95 @@ def main() -> None:
     layout = layout_for(THRESHOLD)
     run_ours(content.slice(0, 50), layout)  # compiles
 
-    sets_s, sets = best_of_three(lambda: shingle_sets(content))
-    sketch_s, minhash = best_of_three(lambda: sketches(sets))
-    bands_s, _ = best_of_three(lambda: band_keys(minhash, layout))
+    stages = stage_seconds(content, layout)
     whole_s, ours = best_of_three(lambda: run_ours(content, layout))
-    truth = true_pairs(sets)
+    speedups = {
+        "threads_wall_speedup": speedup(lambda threads: sign(content, threads)),
+        "threads_wall_speedup_whole": speedup(lambda threads: run_ours(content, layout, threads)),
+    }
+    truth = true_pairs(content, THRESHOLD)
 
-    one, two = (threaded_s(content, threads) for threads in (1, 2))
     found = [measure_peer(peer, content) for peer in PEERS if not named or peer.name in named]
-    rates = {peer.name: round(peer.rate, 2) for peer in found if not peer.skipped}
-    ours_rate = megabytes / whole_s
+    measured = [peer for peer in found if not peer.skipped]
+    same = {peer.name: our_rate(content.slice(0, peer.documents), layout) for peer in measured}
+    ratios = [same[peer.name] / peer.rate for peer in measured]
     report(
         "near_dedup",
-        round(ours_rate, 1),
+        round(megabytes / whole_s, 1),
         "MB per CPU second, text to verified pairs",
-        rates,
-        round(ours_rate / max(rates.values()), 2) if rates else None,
-        precision=ratio(len(ours & truth), len(ours)),
-        recall=ratio(len(ours & truth), len(truth)),
-        signatures_mb_per_s=round(megabytes / (sets_s + sketch_s), 1),
-        stages_mb_per_s={
-            "shingles": round(megabytes / sets_s, 1),
-            "sketches": round(megabytes / sketch_s, 1),
-            "bands": round(megabytes / bands_s, 1),
-        },
-        threads_wall_speedup=round(one / two, 2),
+        {peer.name: round(peer.rate, 2) for peer in measured},
+        round(min(ratios), 2) if ratios else None,
+        precision=ratio(common(ours, truth), len(ours)),
+        recall=ratio(common(ours, truth), len(truth)),
+        signatures_mb_per_s=round(megabytes / (stages["shingles"] + stages["sketches"]), 1),
+        stages_mb_per_s={stage: round(megabytes / s, 1) for stage, s in stages.items()},
+        **speedups,
         documents=len(content),
         megabytes=round(megabytes, 1),
         languages=languages(path),
         pairs=len(ours),
         true_pairs=len(truth),
-        peer_details={peer.name: details(peer, truth) for peer in found},
+        peer_details={peer.name: details(peer, truth, same.get(peer.name)) for peer in found},
     )
 
 
-def details(peer: Measured, truth: Pairs) -> dict[str, Any]:
+def stage_seconds(content: pa.Array, layout: BandLayout) -> dict[str, float]:
+    sets_s, sets = best_of_three(lambda: shingle_sets(content))
+    sketches_s, minhash = best_of_three(lambda: sketches(sets))
+    bands_s, _ = best_of_three(lambda: band_keys(minhash, layout))
+    return {"shingles": sets_s, "sketches": sketches_s, "bands": bands_s}
+
+
+def details(peer: Measured, truth: np.ndarray, ours: float | None) -> dict[str, Any]:
     """What a peer was given and found, beside what is true of the same documents."""
-    if peer.skipped:
+    if peer.skipped or ours is None:
         return {"skipped": peer.skipped}
-    true_here = {pair for pair in truth if pair[1] < peer.documents}
+    true_here = truth[(truth & 0xFFFFFFFF) < peer.documents]
     shown: dict[str, Any] = {
         "version": peer.version,
         "documents": peer.documents,
         "megabytes": round(peer.megabytes, 1),
+        "ours_mb_per_s": round(ours, 1),
         **(peer.counts or {}),
     }
     if peer.pairs is None:
         shown["true_removed"] = removed(true_here)
     else:
-        pairs = peer.pairs
-        shown["precision"] = ratio(len(pairs & true_here), len(pairs))
-        shown["recall"] = ratio(len(pairs & true_here), len(true_here))
+        pairs = packed(peer.pairs[:, 0], peer.pairs[:, 1])
+        shown["precision"] = ratio(common(pairs, true_here), len(pairs))
+        shown["recall"] = ratio(common(pairs, true_here), len(true_here))
     return shown
 
 
-def removed(pairs: Pairs) -> int:
+def common(one: np.ndarray, two: np.ndarray) -> int:
+    return len(np.intersect1d(one, two, assume_unique=True))
+
+
+def removed(pairs: np.ndarray) -> int:
     """How many documents fall when the first of each pair that still stands is kept."""
     gone: set[int] = set()
-    for left, right in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
-        if left not in gone:
-            gone.add(right)
+    left, right = pairs >> 32, pairs & 0xFFFFFFFF
+    order = np.lexsort((left, right))
+    for first, second in zip(left[order].tolist(), right[order].tolist(), strict=True):
+        if first not in gone:
+            gone.add(second)
     return len(gone)
 
 
-def threaded_s(content: pa.Array, threads: int) -> float:
-    """Wall seconds of the signatures when the corpus is cut among threads; best of three."""
-    rows = -(-len(content) // (8 * threads))
-    slices = [content.slice(at, rows) for at in range(0, len(content), rows)]
-    best = float("inf")
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(3):
+def speedup(work: Callable[[int], Any]) -> float:
+    """Wall seconds with one thread over those with two; best of three each, taken in turns."""
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for threads, seconds in spent.items():
             begin = time.perf_counter()
-            for _ in pool.map(lambda part: sketches(shingle_sets(part)), slices):
-                pass
-            best = min(best, time.perf_counter() - begin)
-    return best
+            work(threads)
+            seconds.append(time.perf_counter() - begin)
+    return round(min(spent[1]) / min(spent[2]), 2)
+
+
+def our_rate(content: pa.Array, layout: BandLayout) -> float:
+    seconds, _ = best_of_three(lambda: run_ours(content, layout))
+    return text_mb(content) / seconds
 
 
 def languages(path: Path) -> dict[str, float]:
@@ -148,64 +161,41 @@ def languages(path: Path) -> dict[str, float]:
     return dict(frame.group_by("language").agg(size).sort("content", descending=True).iter_rows())
 
 
-def run_ours(content: pa.Array, layout: BandLayout) -> Pairs:
-    """Text to verified pairs, as the index does it, without the lake."""
-    sets = shingle_sets(content)
-    keys = band_keys(sketches(sets), layout)
-    bands = pa.table(
-        {
-            "content": np.repeat(np.arange(len(content)), layout.num_bands),
-            "band": np.tile(np.arange(layout.num_bands, dtype=np.int16), len(content)),
-            "key": keys.reshape(-1),
-        }
-    )
-    candidates = candidate_pairs(bands, [], memory_limit_bytes=MEMORY_BYTES)
-    return verified(sets, candidates)
+def run_ours(content: pa.Array, layout: BandLayout, threads: int = 1) -> np.ndarray:
+    """Text to packed pairs, as the index does it, without the lake.
 
-
-def verified(sets: ShingleSets, candidates: pl.DataFrame) -> Pairs:
-    left = candidates["left"].to_numpy().astype(np.int64)
-    right = candidates["right"].to_numpy().astype(np.int64)
-    sizes = sets.counts()
-    small, large = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
-    left, right = left[small >= THRESHOLD * large], right[small >= THRESHOLD * large]
-    jaccard = np.empty(len(left))
-    kernels().jaccard(left, right, sets.starts, sets.hashes, jaccard)
-    kept = jaccard >= THRESHOLD
-    return set(zip(left[kept].tolist(), right[kept].tolist(), strict=True))
-
-
-def true_pairs(sets: ShingleSets) -> Pairs:
-    """All pairs at or above the threshold, by an exact join on rare shingles.
-
-    With shingles ordered by rising frequency, two sets of Jaccard t or more share one among the
-    first |x| - ceil(t |x|) + 1 of each (Chaudhuri, Ganti, Kaushik 2006).
+    As there, a node is a content and not a document. What has the same set is one content, by the
+    sum of its shingles' 64-bit hashes, and each copy is verified with the first like any pair.
     """
+    sets, minhash = sign(content, threads)
     sizes = sets.counts()
-    frame = pl.DataFrame(
-        {"document": np.repeat(np.arange(sets.num_documents), sizes), "shingle": sets.hashes}
-    )
-    prefixes = (
-        frame.with_columns(spread=pl.len().over("shingle"), size=pl.len().over("document"))
-        .sort("document", "spread", "shingle")
-        .with_columns(place=pl.int_range(pl.len()).over("document"))
-        .filter(pl.col("place") <= pl.col("size") - (pl.col("size") * THRESHOLD).ceil())
-        .filter(pl.col("spread") > 1)
-        .select("document", "size", shingle=pl.col("shingle").reinterpret(signed=True))
-    )
-    with open_duckdb(MEMORY_BYTES) as connection:
-        connection.register("prefixes", prefixes.to_arrow())
-        found = connection.sql(
-            f"""
-            SELECT DISTINCT a.document AS "left", b.document AS "right"
-            FROM prefixes AS a JOIN prefixes AS b USING (shingle)
-            WHERE a.document < b.document
-              AND least(a.size, b.size) >= {THRESHOLD} * greatest(a.size, b.size)
-            ORDER BY ALL
-            """
-        )
-        candidates = pl.DataFrame(found.to_arrow_table())
-    return verified(sets, candidates)
+    sums = np.add.reduceat(sets.hashes, sets.starts[:-1])
+    _, first, group = np.unique(sums, return_index=True, return_inverse=True)
+    copies = np.setdiff1d(np.arange(len(sizes)), first)
+    keys = band_keys(minhash[first], layout)
+    left, right = candidate_pairs(keys, sizes[first], layout, crowd=None, workers=threads)
+    one = np.concatenate([first[left], first[group[copies]]])
+    two = np.concatenate([first[right], copies])
+    jaccard = exact_jaccard(sets, two, one, workers=threads)
+    if (jaccard[len(left) :] < 1.0).any():
+        raise AssertionError("two sets have one sum of hashes")
+    kept = jaccard[: len(left)] >= layout.threshold
+    return packed(*spread(left[kept], right[kept], group))
+
+
+def sign(content: pa.Array, threads: int) -> tuple[ShingleSets, np.ndarray]:
+    """Shingles and sketches; with threads, the corpus is cut into eight parts for each."""
+    if threads == 1:
+        sets = shingle_sets(content)
+        return sets, sketches(sets)
+    rows = -(-len(content) // (8 * threads))
+    with ThreadPoolExecutor(threads) as pool:
+        slices = [content.slice(at, rows) for at in range(0, len(content), rows)]
+        parts = list(pool.map(shingle_sets, slices))
+        minhash = np.concatenate(list(pool.map(sketches, parts)))
+    starts = np.zeros(len(content) + 1, dtype=np.int64)
+    np.cumsum(np.concatenate([part.counts() for part in parts]), out=starts[1:])
+    return ShingleSets(starts, np.concatenate([part.hashes for part in parts])), minhash
 
 
 def best_of_three(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tritter_assets
-from tritter_assets.dedup.kernel import NUM_HASHES, kernels
+from tritter_assets.dedup.kernel import KERNEL_VERSION, NUM_HASHES, kernels
 from tritter_assets.dedup.text_arrays import (
     ShingleSets,
     estimate_jaccard,
@@ -22,6 +22,8 @@ from tritter_assets.dedup.text_arrays import (
 )
 
 TEXTS = st.text(alphabet=st.sampled_from("abAB01_ \t\n\u00e9\u4e2d+-."), min_size=0, max_size=120)
+
+GOLDEN_SKETCHES = "00ea84958230b3167b24ed119a3abb72a6573ddde80c73ba6eb3705adc198a9e"
 
 
 def reference_shingles(text: str, width: int = 5) -> set[tuple[str, ...]]:
@@ -122,6 +124,30 @@ def test_one_shingle_fills_every_coordinate() -> None:
     rows = sketches(ShingleSets(np.array([0, 1, 2]), np.array([77, 77], dtype=np.uint64)))
     assert (rows[0] == rows[1]).all()
     assert (rows != 0xFFFFFFFF).all()
+
+
+def test_signatures_are_those_of_the_kernel_version() -> None:
+    # Another value asks for another KERNEL_VERSION, and every index is made again.
+    texts = [
+        "",
+        "a b",
+        "\u4e2d\u6587 \x00",
+        " ".join(f"w{n % 700}" for n in range(2000)),
+        "x" * 999,
+    ]
+    texts += [" ".join(f"w{n * n}" for n in range(width)) for width in range(4, 300, 7)]
+    rows = sketches(shingle_sets(strings(texts)))
+    assert KERNEL_VERSION == "1"
+    assert hashlib.sha256(rows.astype("<u4").tobytes()).hexdigest() == GOLDEN_SKETCHES
+
+
+def test_a_long_document_has_the_set_of_its_words() -> None:
+    # Longer than the first table of shingles, so that it grows.
+    words = [f"w{n % 150_000}" for n in range(400_000)]
+    sets = shingle_sets(strings([" ".join(words), " ".join(words[:150_004])]))
+    assert sets.counts().tolist() == [150_000, 150_000]
+    whole, part = sets_of(sets)
+    assert whole == part
 
 
 def test_importing_the_room_does_not_import_numba() -> None:

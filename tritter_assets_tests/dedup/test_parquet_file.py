@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tritter_assets.dedup.near import update_near_index
@@ -34,11 +36,60 @@ def test_files_that_cannot_be_read_so_are_refused(tmp_path) -> None:
     with pytest.raises(ContractViolation, match="id and content are needed"):
         find_duplicates(path)
     pl.DataFrame({"id": ["1", "1"], "content": ["a", "b"]}).write_parquet(path)
-    with pytest.raises(ContractViolation, match="share an id"):
+    with pytest.raises(ContractViolation, match=r"rows 0 and 1 share the id '1'"):
+        find_duplicates(path)
+    pl.DataFrame({"id": ["1", None], "content": ["a", "b"]}).write_parquet(path)
+    with pytest.raises(ContractViolation, match="row 1 has no id"):
+        find_duplicates(path)
+    pl.DataFrame({"id": [0.5], "content": ["a"]}).write_parquet(path)
+    with pytest.raises(ContractViolation, match="id is of type double"):
         find_duplicates(path)
     pl.DataFrame(schema={"id": pl.String, "content": pl.String}).write_parquet(path)
     with pytest.raises(ContractViolation, match="no rows"):
         find_duplicates(path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ContractViolation, match=r"holds no \*\.parquet"):
+        find_duplicates(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.5, -1.0, float("nan")])
+def test_a_threshold_that_is_no_similarity_says_which_are(tmp_path, threshold: float) -> None:
+    with pytest.raises(ContractViolation, match=r"between 0\.03 and 1"):
+        find_duplicates(tmp_path / "x.parquet", threshold=threshold)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_folder_is_read_as_one_file_whatever_the_types_of_text(tmp_path, workers: int) -> None:
+    contents = [text(n % 40, edits=(n,) if n % 3 else ()) for n in range(1500)]
+    ids = [f"{n:04d}" for n in range(1500)]
+    pq.write_table(pa.table({"id": ids, "content": contents}), tmp_path / "whole.parquet")
+    expected = find_duplicates(tmp_path / "whole.parquet")
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    kinds = (pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.string())
+    for number, kind in enumerate(kinds):
+        part = slice(500 * number, 500 * number + 500)
+        table = pa.table({"id": ids[part], "content": pa.array(contents[part]).cast(kind)})
+        pq.write_table(table, folder / f"{number}.parquet")
+    found = find_duplicates(folder, workers=workers, memory_limit_bytes=200_000)
+    assert found.pairs.height > 1000
+    assert found.pairs.equals(expected.pairs)
+    assert found.clusters.drop("source").equals(expected.clusters.drop("source"))
+
+
+def test_a_crowd_is_compared_with_its_first_documents_as_in_the_index(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    docs = [Doc(f"{n:032x}", text(1, edits=(n,), count=400), path="p") for n in range(300)]
+    frame = pl.DataFrame({"id": [d.id for d in docs], "content": [d.content for d in docs]})
+    frame.write_parquet(path)
+    found = find_duplicates(path, workers=2)
+    assert found.dropped_ids == [doc.id for doc in docs[1:]]
+    assert found.pairs.height < 300 * 299 // 4
+    lake = Lake.at(tmp_path / "lake")
+    sign(lake, "s", "000", docs)
+    update_near_index(lake, inputs_of([("s", "000")]), fingerprint="a" * 15)
+    pairs = lake.scan("dedup/near_pairs").select("id_a", "id_b", "jaccard").collect()
+    assert found.pairs.equals(pairs)
 
 
 @pytest.mark.parametrize(

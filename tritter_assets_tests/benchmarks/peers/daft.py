@@ -31,7 +31,7 @@ def main() -> None:
     begin = cpu_seconds()
     rows = _sketches(frame, column)
     pairs = _pairs(rows)
-    answer(cpu_seconds() - begin, pairs=pairs.tolist())
+    answer(cpu_seconds() - begin, pairs=pairs)
 
 
 def _sketches(frame: Any, column: Any) -> np.ndarray:

@@ -1,8 +1,9 @@
 """What a peer's script reads and prints; runs in any of their environments, so stdlib and pyarrow.
 
 A script is called with a Parquet file (number, content) and prints one JSON object last:
-`cpu_s` (CPU seconds from text in memory to the result, threads and children counted) and either
-`pairs` or `removed` (documents that the tool would drop), or neither.
+`cpu_s` (CPU seconds from text in memory to the result, threads and children counted) and, where it
+has no pairs, perhaps `removed` (documents that the tool would drop). Pairs (an array of two
+columns) go into a file beside the corpus.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ THRESHOLD = 0.7
 NUM_HASHES = 256
 NGRAM = 5
 SEED = 1
+PAIRS_NAME = "pairs.npy"
 WORD = re.compile(r"[a-z0-9_]+")
 
 
@@ -43,5 +45,10 @@ def cpu_seconds() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def answer(cpu_s: float, **found: Any) -> None:
+def answer(cpu_s: float, pairs: Any = None, **found: Any) -> None:
+    if pairs is not None:
+        import numpy as np
+
+        two_columns = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+        np.save(corpus_argument().with_name(PAIRS_NAME), two_columns)
     print(json.dumps({"cpu_s": cpu_s, **found}))
