@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from tritter_assets.cluster.engine import DaftEngine, LocalEngine, open_engine
 from tritter_assets.cluster.near import update_near_index
@@ -15,10 +16,12 @@ from tritter_assets.dedup.index import EXACT_INDEX, NEAR_INDEX
 from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.errors import ContractViolation, MissingProvenance
 from tritter_assets.lake import Lake, fingerprint_of
+from tritter_assets.lake.row_commits import takes_rows
 from tritter_assets.settings import Settings, load_settings
 from tritter_assets_tests.cluster.lakes import (
     FINGERPRINT,
     INPUTS,
+    NEAR_TABLES,
     assert_same,
     documents,
     rows,
@@ -66,6 +69,12 @@ def test_any_number_of_buckets_gives_the_same(local: Lake, tmp_path: Path) -> No
 def test_a_lake_goes_from_one_engine_to_the_other(local: Lake, tmp_path: Path) -> None:
     lake = write_lake(tmp_path)
     update(LocalEngine(), lake, INPUTS[:2])
+    sign(lake, "one", "001", documents(1)[1:])
+    update(LocalEngine(), lake, INPUTS[:2])
+    for table in NEAR_TABLES:
+        opened = DeltaTable(lake.location.uri(table))
+        assert takes_rows(opened), f"{table}: rows that went are not in a deletion vector"
+    sign(lake, "one", "001", documents(1))
     report = update(DaftEngine(None), lake)
     assert_same(local, lake)
     assert report.details["pairs_computed"] < report.details["candidates"], "stored pairs are used"
@@ -192,5 +201,6 @@ def test_tables_on_s3_are_the_same(local: Lake, endpoint: str) -> None:  # noqa:
         "aws_conditional_put": "etag",
     }
     lake = write_lake("s3://tritter-lake/cluster", options=options)
-    update(DaftEngine(None), lake)
+    update(DaftEngine(None), lake, INPUTS[:2])
+    assert update(DaftEngine(None), lake).details["shards_changed"] == 2
     assert_same(local, lake)
