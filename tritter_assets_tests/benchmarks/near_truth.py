@@ -9,6 +9,7 @@ the whole text, in ASCII lower case and with white space collapsed, where there 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,7 @@ def _candidates(
     return found["left"].to_numpy(), found["right"].to_numpy()
 
 
+@cache
 def _merged() -> Any:
     import numba
 
@@ -119,6 +121,7 @@ def _merged() -> Any:
     return numba.njit(merge)
 
 
+@cache
 def _spread() -> Any:
     import numba
 
