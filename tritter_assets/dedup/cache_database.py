@@ -63,11 +63,8 @@ class CacheDatabase:
         self._folder = folder
         self._file = folder / "documents.sqlite"
         self._runs: dict[str, SortedRuns] = {}
-        self._connection = self._connect()
-        try:
-            stored = self._meta("fits")
-        except sqlite3.DatabaseError:  # none yet, or not readable any more: it is only a cache
-            stored = None
+        self._connection = sqlite3.connect(self._file, isolation_level=None, timeout=60)
+        stored = self._stored()
         self.is_new = (
             stored is None or not fits(json.loads(stored)) or not self._has_its_runs_whole()
         )
@@ -75,23 +72,33 @@ class CacheDatabase:
             self._connection.close()
             for file in folder.glob("documents.sqlite*"):
                 file.unlink()
-            self._connection = self._connect()
+            self._connection = sqlite3.connect(self._file, isolation_level=None, timeout=60)
+            self._prepare()
             self._connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):
                 self._connection.execute(statement)
         else:
             self._connection.execute("BEGIN IMMEDIATE")
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, isolation_level=None, timeout=60)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
-        connection.execute("PRAGMA temp_store = MEMORY")
+    def _stored(self) -> str | None:
+        """Returns what the database says it fits; None when it is new, or not readable any more."""
+        try:
+            self._prepare()
+            return self._meta("fits")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise
+            return None
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = NORMAL")
+        run(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        run(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+        run("PRAGMA temp_store = MEMORY")
         # What a removal takes out does not stay behind in free pages.
-        connection.execute("PRAGMA main.secure_delete = ON")
-        return connection
+        run("PRAGMA main.secure_delete = ON")
 
     def commit(self, fits: Mapping[str, Any]) -> None:
         """Keeps what was done, as fitting these table versions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,7 +42,9 @@ def keep_texts(
             cache.texts.keep(_texts_of(lake, shard, wanted))
 
 
-def _texts_of(lake: Lake, shard: Shard, wanted: pl.DataFrame) -> Iterator[tuple[int, str]]:
+def _texts_of(
+    lake: Lake, shard: Shard, wanted: pl.DataFrame
+) -> Iterator[tuple[np.ndarray, pa.Array]]:
     source, name = shard
     table = f"filtered/{source}"
     filesystem = lake.location.filesystem(table)
@@ -52,7 +55,7 @@ def _texts_of(lake: Lake, shard: Shard, wanted: pl.DataFrame) -> Iterator[tuple[
                 rows = pl.DataFrame(batch).rename({"content": "text", "content_sha256": "actual"})
                 found = rows.join(wanted, on="id", maintain_order="left")
                 refuse_other_than_signed(found)
-                yield from found.select("content", "text").iter_rows()
+                yield found["content"].to_numpy(), found["text"].to_arrow()
 
 
 def text_reader(lake: Lake, cache: DocumentCache) -> Reader:
@@ -62,7 +65,7 @@ def text_reader(lake: Lake, cache: DocumentCache) -> Reader:
     def read(places: pl.DataFrame) -> Iterator[pa.RecordBatch]:
         named = {row[0]: row[1:] for row in places.select("content", "id", "content_sha256").rows()}
         kept: list[int] = []
-        gathered: list[tuple[int, str]] = []
+        gathered: list[tuple[int, bytes]] = []
         size = 0
         for content, text in cache.texts.read(places["content"]):
             kept.append(content)
@@ -81,7 +84,7 @@ def text_reader(lake: Lake, cache: DocumentCache) -> Reader:
 
 
 def _batch(
-    gathered: Sequence[tuple[int, str]], named: Mapping[int, tuple[str, str]]
+    gathered: Sequence[tuple[int, bytes]], named: Mapping[int, tuple[str, str]]
 ) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [

@@ -12,31 +12,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from tritter_assets.dedup.sorted_runs import Living, SortedRuns, keys_of, without_keys
+from tritter_assets.dedup.text_arrays import text_buffers
 
 _BLOCK_BYTES = 32 << 10
+_NONE = np.zeros(0, dtype=np.int64)
 _LEVEL = 1
 """Of zstd: 3 takes a tenth more time, and saves a twentieth."""
-
-
-@dataclass(slots=True)
-class _Block:
-    """Texts that stand side by side, and the contents they belong to."""
-
-    contents: list[int] = field(default_factory=list)
-    texts: list[bytes] = field(default_factory=list)
-    size_bytes: int = 0
-
-    def put(self, content: int, text: bytes) -> None:
-        self.contents.append(content)
-        self.texts.append(text)
-        self.size_bytes += len(text)
 
 
 class TextStore:
@@ -52,16 +40,22 @@ class TextStore:
         self._places = places
         self._codec = pa.Codec("zstd", _LEVEL)
 
-    def keep(self, texts: Iterable[tuple[int, str]]) -> None:
+    def keep(self, batches: Iterable[tuple[np.ndarray, pa.Array]]) -> None:
         """Takes contents that have no text here, and their texts."""
-        contents: list[int] = []
-        numbers: list[int] = []
-        for block in _blocks_of(texts):
-            number = self._write(None, block)
-            contents += block.contents
-            numbers += [number] * len(block.contents)
-        if contents:
-            self._places.add(keys_of(pl.Series(contents, dtype=pl.Int64)), np.array(numbers))
+        contents, numbers = [_NONE], [_NONE]
+        for some, texts in batches:
+            offsets, data = text_buffers(texts)
+            whole = pa.py_buffer(data)
+            for first, last in _blocks(offsets):
+                text = whole.slice(offsets[first], offsets[last] - offsets[first])
+                number = self._write(
+                    None, some[first:last], np.diff(offsets[first : last + 1]), text
+                )
+                contents.append(some[first:last])
+                numbers.append(np.full(last - first, number))
+        if len(contents) > 1:
+            every = np.concatenate(contents)
+            self._places.add(every.view(np.uint64), np.concatenate(numbers))
 
     def missing(self, contents: pl.Series) -> pl.Series:
         """Returns those of the contents that have no text here."""
@@ -72,22 +66,21 @@ class TextStore:
         """Takes texts out: their blocks are written again without them."""
         gone = set(contents.to_list())
         for number in self._numbers(contents):
-            kept = _Block()
-            for content, text in self._open(number):
-                if content not in gone:
-                    kept.put(content, text)
+            kept = [(content, text) for content, text in self._open(number) if content not in gone]
             self._connection.execute("DELETE FROM text_blocks WHERE number = ?", (number,))
-            if kept.contents:
-                self._write(number, kept)
+            if kept:
+                named = np.array([content for content, _ in kept])
+                sizes = np.array([len(text) for _, text in kept])
+                self._write(number, named, sizes, b"".join(text for _, text in kept))
 
-    def read(self, contents: pl.Series) -> Iterator[tuple[int, str]]:
-        """Yields the contents that have a text here, with their texts, block by block."""
+    def read(self, contents: pl.Series) -> Iterator[tuple[int, bytes]]:
+        """Yields the contents that have a text here, with their texts in UTF-8, block by block."""
         wanted = set(contents.to_list())
         for number in self._numbers(contents):
             for content, text in self._open(number):
                 if content in wanted:
                     wanted.remove(content)
-                    yield content, text.decode()
+                    yield content, text
 
     def settle(self, dead: np.ndarray) -> None:
         """Merges runs of places; of contents that are gone, some places go with it."""
@@ -122,12 +115,13 @@ class TextStore:
             yield content, data[start : start + size]
             start += size
 
-    def _write(self, number: int | None, block: _Block) -> int:
-        columns = (block.contents, [len(text) for text in block.texts])
-        contents, sizes = (np.array(column, dtype="<i8").tobytes() for column in columns)
-        packed = self._codec.compress(b"".join(block.texts), asbytes=True)
+    def _write(
+        self, number: int | None, contents: np.ndarray, sizes: np.ndarray, texts: pa.Buffer | bytes
+    ) -> int:
+        named = (column.astype("<i8").tobytes() for column in (contents, sizes))
+        packed = self._codec.compress(texts, asbytes=True)
         row = self._connection.execute(
-            "INSERT INTO text_blocks VALUES (?, ?, ?, ?)", (number, contents, sizes, packed)
+            "INSERT INTO text_blocks VALUES (?, ?, ?, ?)", (number, *named, packed)
         )
         return row.lastrowid or 0
 
@@ -136,12 +130,9 @@ def _without(dead: np.ndarray) -> Living:
     return without_keys(np.sort(dead.view(np.uint64)))
 
 
-def _blocks_of(texts: Iterable[tuple[int, str]]) -> Iterator[_Block]:
-    block = _Block()
-    for content, text in texts:
-        block.put(content, text.encode())
-        if block.size_bytes >= _BLOCK_BYTES:
-            yield block
-            block = _Block()
-    if block.contents:
-        yield block
+def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Cuts texts into blocks, by where they begin: yields the first and the one past the last."""
+    if len(offsets) > 1:
+        block = (offsets[:-1] - offsets[0]) // _BLOCK_BYTES
+        cuts = np.flatnonzero(np.diff(block)) + 1
+        yield from pairwise([0, *cuts.tolist(), len(offsets) - 1])

@@ -13,7 +13,8 @@ the fingerprint, update the exact and the near index. `slope` is the mean over t
 1,000th to the mean over the shards after the 10th; the adds are single updates one after the other,
 so merges of band runs and of index files are in them (`most_cpu_s` is the dearest). Merges of
 higher tiers fall into one add of 64, 256, ... and are not in them. The index of
-1,000 is built in updates of a quarter each.
+1,000 is built in updates of a quarter each. Both indexes stand side by side and take their shards
+in turns, so that what else the machine does meets both alike.
 Reads and writes are what the system counted for this process, files mapped into memory excepted.
 
 Prints one JSON object last.
@@ -129,36 +130,50 @@ def _counters() -> tuple[int, int]:
     return int(found["rchar"]), int(found["wchar"])
 
 
+class Growing:
+    """A lake to which shards are added one after the other."""
+
+    def __init__(self, folder: Path, maker: Maker) -> None:
+        self.lake = Lake.at(folder)
+        self.shards: list[tuple[str, str]] = []
+        self._maker = maker
+
+    def make(self, count: int) -> None:
+        """Writes and signs the next shards."""
+        for _ in range(count):
+            place = place_of(len(self.shards))
+            sign(self.lake, *place, self._maker.shard(len(self.shards)))
+            self.shards.append(place)
+
+    def add(self) -> Cost:
+        """Makes one shard, and says what it costs to take it in."""
+        self.make(1)
+        return update(self.lake, self.shards)
+
+    def grow(self, num_shards: int, at_once: int) -> float:
+        """Takes shards in until there are so many; returns the CPU seconds of the updates."""
+        cpu_s = 0.0
+        while len(self.shards) < num_shards:
+            self.make(min(at_once, num_shards - len(self.shards)))
+            cpu_s += update(self.lake, self.shards).cpu_s
+        return cpu_s
+
+
 def main() -> None:
     """Runs the bench."""
     arguments = [int(value) for value in sys.argv[1:]]
     num_shards = arguments[0] if arguments else 1000
     maker = Maker(arguments[1] if len(arguments) > 1 else 500)
-    with tempfile.TemporaryDirectory(prefix="dedup-increment-") as folder:
-        lake = Lake.at(folder)
-        shards: list[tuple[str, str]] = []
-
-        def make(count: int) -> None:
-            for _ in range(count):
-                place = place_of(len(shards))
-                sign(lake, *place, maker.shard(len(shards)))
-                shards.append(place)
-
-        def add() -> list[Cost]:
-            costs = []
-            for _ in range(NUM_ADDED):
-                make(1)
-                costs.append(update(lake, shards))
-            return costs
-
-        make(NUM_BEFORE)
-        update(lake, shards)
-        few = add()
-        built = 0.0
-        while len(shards) < num_shards:
-            make(min(num_shards // 4, num_shards - len(shards)))
-            built += update(lake, shards).cpu_s
-        many = add()
+    with tempfile.TemporaryDirectory(prefix="dedup-increment-") as name:
+        folder = Path(name)
+        small, large = Growing(folder / "few", maker), Growing(folder / "many", maker)
+        small.grow(NUM_BEFORE, NUM_BEFORE)
+        built = large.grow(num_shards, num_shards // 4)
+        few, many = [], []
+        for _ in range(NUM_ADDED):
+            few.append(small.add())
+            many.append(large.add())
+        lake, shards = large.lake, large.shards
         touched = max(len(shards) // 40, 1)
         num_removed = max(round(len(shards) * maker.documents / 1000 / touched), 1)
         for number in range(0, touched * 40, 40):
@@ -166,9 +181,9 @@ def main() -> None:
         removal = update(lake, shards)
         one_shard = update(lake, [shard for shard in shards if shard != place_of(7)])
         bytes_per_document = {
-            name: sum(file.stat().st_size for file in (Path(folder) / name).rglob("*"))
+            table: sum(file.stat().st_size for file in (folder / "many" / table).rglob("*"))
             // (len(shards) * maker.documents)
-            for name in ("dedup/near_bands", ".cache")
+            for table in ("dedup/near_bands", ".cache")
         }
     _report(
         few,

@@ -45,7 +45,6 @@ MEMORY_BYTES = 2 << 30
 NUM_BANDS = 42
 SHARD_DOCUMENTS = 25_000
 DEFAULT_MILLIONS = (0.25, 1.0, 4.0)
-NOTHING = np.zeros(0, dtype=np.int64)
 BILLION = 1e9
 NUM_ADDED = 16
 
@@ -114,7 +113,7 @@ def measure_bands(num_documents: int, folder: Path) -> dict[str, Any]:
     with MemoryWatch() as memory:
         cpu, wall = time.process_time(), time.perf_counter()
         runs.add_all(blocks(num_documents))
-        everything = runs.merge(runs.runs, NOTHING)
+        everything = runs.merge(runs.runs)
         runs.sweep()
         pairs = distinct_pairs(runs.pairs_within(everything))
         build_cpu = time.process_time() - cpu - generating
@@ -126,11 +125,11 @@ def measure_bands(num_documents: int, folder: Path) -> dict[str, Any]:
     cpu, wall = time.process_time(), time.perf_counter()
     held = list(runs.runs)
     added = runs.add(*shard)
-    hashes = runs.hashes(added)
+    hashes = runs.keys(added)
     shared = hashes[runs.counts(hashes) > 1]
     between = runs.pairs_between(added, held, shared=shared)
     found = distinct_pairs(chain(runs.pairs_within(added), between))
-    runs.settle(NOTHING)
+    runs.settle()
     return {
         "documents": num_documents,
         "build_cpu_s_per_million": round(build_cpu / num_documents * 1e6, 2),
@@ -150,11 +149,13 @@ def measure_cache(num_documents: int, folder: Path) -> dict[str, Any]:
     cache.set_priorities({"s": 1})
     cpu = time.process_time()
     for number in range(num_documents // SHARD_DOCUMENTS):
-        cache.replace_shard(("s", str(number)), "1", rows(number))
+        shard = rows(number)
+        cache.present(shard["content"])
+        cache.replace_shard(("s", str(number)), "1", shard)
     build_cpu = time.process_time() - cpu
     cache.commit({})
     cache.close()
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in folder.rglob("*"))
     cache = DocumentCache(folder, lambda _: True)
     cpu = time.process_time()
     cache.set_priorities({"s": 1})

@@ -237,6 +237,27 @@ def test_a_run_killed_before_any_write_is_completed_by_the_next(
     assert_same_as_batch(lake, {("s", shard): docs for shard, docs in after.items()}, {})
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone", "database"])
+def test_a_cache_that_is_not_whole_is_made_anew(lake: Lake, damage: str) -> None:
+    docs = {
+        "000": [Doc("1" * 32, text(1)), Doc("2" * 32, text(2))],
+        "001": [Doc("3" * 32, text(1, edits=(5,))), Doc("4" * 32, text(4))],
+    }
+    for shard, some in docs.items():
+        sign(lake, "s", shard, some)
+    update(lake, [("s", "000")])
+    folder = lake.location.cache_folder(NEAR)
+    file = next((folder / "bands").glob("*.values"))
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:-8])
+    elif damage == "gone":
+        file.unlink()
+    else:
+        (folder / "documents.sqlite").write_bytes(b"not a database" * 400)
+    assert update(lake, [("s", "000"), ("s", "001")]).details["new_contents"] == 4
+    assert_same_as_batch(lake, {("s", shard): some for shard, some in docs.items()}, {})
+
+
 def assert_same_as_batch(lake: Lake, state: dict, priorities: dict) -> None:
     """The tables equal those of a new lake that gets the same documents at once, in reverse."""
     with tempfile.TemporaryDirectory() as folder:
