@@ -27,38 +27,31 @@ in proportion to changed clusters; writing in proportion to their rows, merges i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from functools import lru_cache
-from itertools import chain
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tritter_assets.dedup.band_runs import NO_HASHES, BandRuns, distinct_pairs
-from tritter_assets.dedup.bands import (
-    BANDS_SCHEMA,
-    BandLayout,
-    band_hashes,
-    band_keys,
-    band_rows,
-    layout_for,
-    unpack_sketches,
+from tritter_assets.dedup.band_runs import BandRuns
+from tritter_assets.dedup.band_table import (  # noqa: F401 - what the cluster engine imports
+    NEAR_BANDS,
+    BandTable,
 )
+from tritter_assets.dedup.bands import layout_for
+from tritter_assets.dedup.candidates import find_candidates, hashes_of
 from tritter_assets.dedup.cluster_update import (
     Shard,
     fitting,
     new_cache,
     open_cache,
-    read_signatures,
     report_of_cache,
     solve_again,
     take_documents,
     write_clusters,
 )
-from tritter_assets.dedup.crowds import CROWD, NUM_HUBS, contents_of, pairs_of
+from tritter_assets.dedup.crowds import CROWD, NUM_HUBS
 from tritter_assets.dedup.document_cache import DocumentCache
 from tritter_assets.dedup.index import (
     NEAR_INDEX,
@@ -78,7 +71,6 @@ from tritter_assets.verdict import Reason
 STAGE_VERSION = "2"
 """2: pairs and clusters written by ranges of a key, bands looked up in sorted runs."""
 
-NEAR_BANDS = "dedup/near_bands"
 NEAR_PAIRS = "dedup/near_pairs"
 
 PAIRS_SCHEMA = pa.schema(
@@ -91,9 +83,6 @@ PAIRS_SCHEMA = pa.schema(
         pa.field("layout", pa.string(), nullable=False),
     ]
 )
-
-_BATCH_SHARE = 4
-"""From a quarter of all entries on, one pass over the bands costs less than looking new ones up."""
 
 
 def code_version(threshold: float) -> str:
@@ -129,7 +118,7 @@ def update_near_index(
     states = signature_states(lake, inputs)
     version = code_version(threshold)
     expected = {NEAR_PAIRS: fingerprint_of(NEAR_PAIRS, fingerprint), NEAR_INDEX: fingerprint}
-    bands = _Bands(lake, layout, states)
+    bands = BandTable(lake, layout, states)
     cache, written = open_cache(lake, NEAR_INDEX, version, expected)
     if bands.are_ahead_of(cache):
         cache.close()
@@ -141,18 +130,17 @@ def update_near_index(
         fresh = cache.present(taken.new)
         gone = taken.dirty.filter(~taken.dirty.is_in(cache.present(taken.dirty).implode()))
         known = taken.dirty.filter(~taken.dirty.is_in(fresh.implode()))
-        touched = np.union1d(bands.of(known), _hashes(lake, layout, stale, known))
-        found, crowded = _look_up(
+        touched = np.union1d(bands.of(known), hashes_of(lake, layout, stale, known))
+        candidates, crowd = find_candidates(
+            lake,
             cache,
             runs,
-            _entries(lake, layout, stale, fresh),
-            fresh,
+            layout,
+            stale=stale,
+            fresh=fresh,
             # Other priorities can make another content the first of any band.
-            None if taken.everything else touched,
+            touched=None if taken.everything else touched,
         )
-        crowd = contents_of(runs, cache, crowded)
-        found = chain(found, _crowd_pairs(lake, cache, runs, layout, crowd))
-        candidates = _among_living(cache, distinct_pairs(found))
         cache.bury(gone)
         cache.texts.drop(gone)
         keep_texts(lake, cache, stale, fresh)
@@ -209,187 +197,9 @@ def update_near_index(
     return report
 
 
-class _Bands:
-    """The table of band keys, one partition per shard, and which of them have to change."""
-
-    def __init__(
-        self, lake: Lake, layout: BandLayout, states: Mapping[Shard, PartitionState]
-    ) -> None:
-        self._lake = lake
-        self._layout = layout
-        self._name = layout.name
-        self._states = states
-        stored = lake.fingerprints(NEAR_BANDS)
-        self._held = frozenset(stored)
-        self.removed = tuple(
-            (source, name) for source, name in sorted(stored) if (source, name) not in states
-        )
-        wanted = {
-            shard: _bands_fingerprint(self._name, signed.data_version)
-            for shard, signed in sorted(states.items())
-            if signed.num_rows or shard in stored
-        }
-        self.changed = tuple(
-            shard
-            for shard, fingerprint in wanted.items()
-            if shard not in stored or stored[shard] != fingerprint
-        )
-
-    def are_ahead_of(self, cache: DocumentCache) -> bool:
-        """True when the bands that the cache's documents had are not stored any more.
-
-        They say which crowds a content left. It takes a run that is killed in the milliseconds
-        between its last commit and keeping its cache.
-        """
-        changing = {*self.removed, *self.changed}
-        return any(
-            shard not in changing
-            and (shard not in self._states or self._states[shard].data_version != version)
-            for shard, version in cache.shard_versions().items()
-            if cache.num_documents_of(shard)
-        )
-
-    def of(self, contents: pl.Series) -> np.ndarray:
-        """Returns the stored band hashes of contents that were in changed shards, sorted."""
-        found = [np.zeros(0, dtype=np.uint64)]
-        for source, shard in (*self.removed, *self.changed):
-            if len(contents) and (source, shard) in self._held:
-                rows = (
-                    pl.DataFrame(pa.concat_tables(self._stored(source, shard)))
-                    .filter(pl.col("content").is_in(contents.implode()))
-                    .select("band", "key")
-                )
-                found.append(band_hashes(rows["key"].to_numpy(), rows["band"].to_numpy()))
-        return np.unique(np.concatenate(found))
-
-    def _stored(self, source: str, shard: str) -> Iterator[pa.Table]:
-        filesystem = self._lake.location.filesystem(NEAR_BANDS)
-        for _, path in self._lake.files(NEAR_BANDS, "shard", [shard]):
-            if path.startswith(f"source={source}/"):
-                with filesystem.open_input_file(path) as file:
-                    yield pq.ParquetFile(file).read(columns=["content", "band", "key"])
-
-    def put_in(self) -> None:
-        """Writes the bands of changed shards in one commit, after what was found by them."""
-        self._lake.write_partitions(
-            NEAR_BANDS, self._parts(), BANDS_SCHEMA, partition_by=("source", "shard")
-        )
-
-    def _parts(self) -> Iterator[tuple[Mapping[str, str], pa.Table, str]]:
-        for source, name in self.removed:
-            empty = BANDS_SCHEMA.empty_table()
-            yield {"source": source, "shard": name}, empty, fingerprint_of(NEAR_BANDS, "removed")
-        for source, name in self.changed:
-            signatures = read_signatures(self._lake, (source, name), ["id", "content", "minhash"])
-            rows = band_rows(signatures, self._layout).with_columns(
-                source=pl.lit(source), shard=pl.lit(name), layout=pl.lit(self._name)
-            )
-            signed = self._states[source, name].data_version
-            fingerprint = _bands_fingerprint(self._name, signed)
-            yield {"source": source, "shard": name}, rows.to_arrow(), fingerprint
-
-
-@lru_cache(maxsize=1 << 16)
-def _bands_fingerprint(layout: str, data_version: str) -> str:
-    return fingerprint_of(NEAR_BANDS, layout, data_version)
-
-
 def _stale_shards(cache: DocumentCache, states: Mapping[Shard, PartitionState]) -> list[Shard]:
     known = cache.shard_versions()
     return sorted(s for s, state in states.items() if known.get(s) != state.data_version)
-
-
-def _look_up(
-    cache: DocumentCache,
-    runs: BandRuns,
-    entries: Iterable[tuple[np.ndarray, np.ndarray]],
-    fresh: pl.Series,
-    touched: np.ndarray | None,
-) -> tuple[Iterator[pl.DataFrame], np.ndarray]:
-    """Puts the bands of new contents into the runs.
-
-    Args:
-        cache: Tells which contents have entries and are gone.
-        runs: The band runs.
-        entries: Hashes and contents of what is new.
-        fresh: The contents that are new.
-        touched: Hashes of further contents that lose or gain documents; None for all there are.
-
-    Returns:
-        The pairs that new contents make in bands that are not crowded, and the hashes of crowded
-        bands with a content that is new, gains or loses a document.
-    """
-    held = list(runs.runs)
-    num_held = runs.num_entries
-    runs.add_all(entries)
-    cache.revive(fresh)
-    added = [run for run in runs.runs if run not in held]
-    many = added and (runs.num_entries - num_held) * _BATCH_SHARE >= runs.num_entries
-    if runs.runs and (many or touched is None):
-        everything = runs.merge(runs.runs, without(cache.dead()))
-        cache.forget_dead()
-        crowded = runs.crowded(everything, CROWD)
-        return runs.pairs_within(everything, fresh.sort().to_numpy(), crowded=crowded), crowded
-    new = NO_HASHES
-    one = None
-    if added:
-        one = added[0] if len(added) == 1 else runs.merge(added)
-        new = runs.keys(one)
-    if touched is None or not len(touched):
-        touched = new
-    elif len(new):
-        touched = np.union1d(new, touched)
-    # Counts entries, those of contents that vanish included: what was crowded still is.
-    counts = runs.counts(touched)
-    crowded, shared = touched[counts > CROWD], touched[counts > 1]
-    if one is None:
-        return iter(()), crowded
-    within = runs.pairs_within(one, crowded=crowded)
-    return chain(within, runs.pairs_between(one, held, shared=shared, crowded=crowded)), crowded
-
-
-def _crowd_pairs(
-    lake: Lake, cache: DocumentCache, runs: BandRuns, layout: BandLayout, crowd: pl.Series
-) -> Iterator[pl.DataFrame]:
-    """Yields all candidate pairs of the contents of crowded bands."""
-    if len(crowd):
-        shards = cache.documents(crowd).select("source", "shard").unique().sort("source", "shard")
-        yield from pairs_of(runs, cache, _hashes(lake, layout, shards.rows(), crowd), crowd)
-
-
-def _among_living(cache: DocumentCache, pairs: pl.DataFrame) -> pl.DataFrame:
-    living = cache.present(pl.concat([pairs["left"], pairs["right"]])).implode()
-    return pairs.filter(pl.col("left").is_in(living) & pl.col("right").is_in(living))
-
-
-def _entries(
-    lake: Lake,
-    layout: BandLayout,
-    shards: Sequence[Shard],
-    wanted: pl.Series,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields hashes and contents of the bands of contents in shards, each once."""
-    done = pl.Series(dtype=pl.Int64)
-    for shard in shards:
-        if done.len() == wanted.len():
-            break
-        signatures = read_signatures(lake, shard, ["content", "minhash"]).unique("content")
-        signatures = signatures.filter(pl.col("content").is_in(wanted.implode()))
-        signatures = signatures.filter(~pl.col("content").is_in(done.implode()))
-        if signatures.height:
-            done = pl.concat([done, signatures["content"]])
-            keys = band_keys(unpack_sketches(signatures["minhash"]), layout)
-            contents = np.repeat(signatures["content"].to_numpy(), layout.num_bands)
-            band = np.tile(np.arange(layout.num_bands), signatures.height)
-            yield band_hashes(keys.reshape(-1), band), contents
-
-
-def _hashes(
-    lake: Lake, layout: BandLayout, shards: Sequence[Shard], wanted: pl.Series
-) -> np.ndarray:
-    """Returns the distinct band hashes of contents in shards, sorted."""
-    parts = [hashes for hashes, _ in _entries(lake, layout, shards, wanted)]
-    return np.unique(np.concatenate(parts)) if parts else NO_HASHES
 
 
 def _places(cache: DocumentCache, candidates: pl.DataFrame) -> pl.DataFrame:

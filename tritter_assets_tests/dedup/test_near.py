@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tritter_assets.dedup import crowds, near
+from tritter_assets.dedup import candidates, crowds, near
 from tritter_assets.dedup.bands import layout_for
 from tritter_assets.dedup.document_cache import DocumentCache
 from tritter_assets.dedup.exact import update_exact_index
@@ -312,7 +312,7 @@ def test_any_sequence_of_changes_ends_where_a_batch_run_does(
     # So few rows a file that a change touches some of many files.
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         patched.setattr(keyed_files, "FILE_ROWS", 8)
-        patched.setattr(near, "_BATCH_SHARE", 4 if lost else 0)
+        patched.setattr(candidates, "_BATCH_SHARE", 4 if lost else 0)
         patched.setattr(near, "CROWD", crowd[0])
         patched.setattr(crowds, "CROWD", crowd[0])
         patched.setattr(crowds, "NUM_HUBS", crowd[1])
