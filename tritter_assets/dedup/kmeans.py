@@ -6,6 +6,7 @@ and one block of similarities. The first centres are rows spread evenly over the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,16 +15,50 @@ _BLOCK_ROWS = 4096
 _BLOCK_CELLS = 1 << 24
 """Similarities held at once: 64 MB."""
 _TILE_ROWS = 2048
+_FLAT_CLUSTERS = 1024
+"""Beyond, k-means is most of an update: rows times clusters. Two levels kept 93 % of the pairs that
+one kept (100,000 rows, cosine 0.7), and of 8,478 documents in 170 clusters removed 19.3 % instead
+of 19.7 % at epsilon 0.4, 8.4 % either way at 0.2."""
+
+
+class _Subset:
+    """Some rows of an array, read when they are asked for."""
+
+    def __init__(self, rows: np.ndarray, members: np.ndarray) -> None:
+        self._rows = rows
+        self._members = members
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        return self._rows[self._members[which]]
 
 
 def cluster(rows: np.ndarray, num_clusters: int, rounds: int) -> np.ndarray:
     """Returns the cluster number of each row.
+
+    More than `_FLAT_CLUSTERS` are made in two levels: the square root of their number first, and
+    each of these is cut again, in proportion to its rows.
 
     Args:
         rows: float32 rows of length 1, in a documented order.
         num_clusters: At most the number of rows.
         rounds: Assignments made; more change little after ten.
     """
+    if num_clusters <= _FLAT_CLUSTERS:
+        return _flat(rows, num_clusters, rounds)
+    coarse = _flat(rows, math.isqrt(num_clusters), rounds)
+    labels = np.zeros(len(rows), dtype=np.int64)
+    made = 0
+    for members in members_of(coarse):
+        own = max(1, round(num_clusters * len(members) / len(rows)))
+        labels[members] = made + _flat(_Subset(rows, members), own, rounds)
+        made += own
+    return labels
+
+
+def _flat(rows: np.ndarray | _Subset, num_clusters: int, rounds: int) -> np.ndarray:
     first = np.linspace(0, len(rows) - 1, num_clusters).astype(np.int64)
     centres = np.array(rows[first])
     labels = np.zeros(len(rows), dtype=np.int64)

@@ -110,6 +110,6 @@ def describe(curve: pl.DataFrame, epsilon: float) -> str:
     if inside:
         way = f"of those measured, {', '.join(f'{at:g}' for at in inside)} would be within"
     else:
-        reach = max(points, key=lambda point: point[1])
+        reach = points[-1 if share < low else 0]
         way = f"none of those measured is within; {reach[0]:g} removes {reach[1]:.1%}"
     return f"{said}, {'below' if share < low else 'above'} {band}: {way}"

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tritter_assets.dedup import kmeans
 from tritter_assets.dedup.embeddings import embed_lexical, embedder
 from tritter_assets.dedup.kmeans import close_pairs, cluster
 from tritter_assets.dedup.near import update_near_index
@@ -99,6 +100,21 @@ def test_k_means_separates_what_is_apart() -> None:
     assert len(left) == 4 * 25 * 24 // 2
     assert (left < right).all()
     assert (cosine >= 0.9).all()
+
+
+def test_many_clusters_are_cut_in_two_levels(monkeypatch) -> None:
+    generator = np.random.default_rng(0)
+    centres = np.eye(40, 64, dtype=np.float32)
+    rows = np.repeat(centres, 10, axis=0) + generator.normal(0, 0.01, (400, 64)).astype("f4")
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    monkeypatch.setattr(kmeans, "_FLAT_CLUSTERS", 20)
+    labels = cluster(rows, 40, 5)
+    assert 30 <= len(set(labels)) <= 50
+    assert np.array_equal(labels, cluster(rows, 40, 5))
+    left, _, _ = close_pairs(rows, labels, 0.9)
+    assert len(left) == 40 * 10 * 9 // 2, "no group of close rows is parted"
+    for members in kmeans.members_of(labels):
+        assert len(set(labels[members])) == 1
 
 
 def test_versions_follow_the_settings() -> None:

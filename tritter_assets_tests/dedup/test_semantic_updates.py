@@ -195,7 +195,13 @@ def curve_of(*points: tuple[float, int]) -> pl.DataFrame:
             [(0.1, 2), (0.2, 60)],
             0.2,
             "epsilon 0.2 removes 60.0%, above the 20% to 50% that SemDeDup is expected to remove: "
-            "none of those measured is within; 0.2 removes 60.0%",
+            "none of those measured is within; 0.1 removes 2.0%",
+        ),
+        (
+            [(0.1, 0), (0.2, 0)],
+            0.1,
+            "epsilon 0.1 removes 0.0%, below the 20% to 50% that SemDeDup is expected to remove: "
+            "none of those measured is within; 0.2 removes 0.0%",
         ),
     ],
 )
