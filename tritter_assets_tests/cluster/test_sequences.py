@@ -39,7 +39,8 @@ STEPS = 5
 def documents(draw: random.Random, shard: tuple[str, str], *, renames: bool) -> list[Doc]:
     found = {}
     for _ in range(draw.randrange(9)):
-        seed, edit, copyleft = draw.randrange(4), draw.randrange(6), draw.random() < 0.15
+        # Two families of texts, most pairs of which are near copies: crowds lose some of them.
+        seed, edit, copyleft = draw.randrange(2), draw.randrange(12), draw.random() < 0.1
         # `renamed` makes the same id carry another content in time, `moved` at the same time.
         kind = draw.choice(["", "", "renamed", "moved"]) if renames else ""
         identity = fingerprint_of(
@@ -47,7 +48,7 @@ def documents(draw: random.Random, shard: tuple[str, str], *, renames: bool) -> 
         )
         found[identity] = Doc(
             identity,
-            text(seed, edits=tuple(range(10, 10 + 9 * edit, 9))),
+            text(seed, edits=(9 * edit, 40 + 7 * (edit % 4)), count=120),
             license="GPL-3.0-only" if copyleft else "MIT",
             path=f"{draw.randrange(3)}.py",
         )
@@ -91,16 +92,20 @@ def assert_batch(
     assert dropped_ids(lake).equals(dropped_ids(batch))
 
 
+def crowds_of(crowd: int, hubs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (near, crowds, candidates, band_pairs):
+        monkeypatch.setattr(module, "CROWD", crowd)
+    for module in (crowds, band_groups):
+        monkeypatch.setattr(module, "NUM_HUBS", hubs)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_any_sequence_ends_where_a_batch_run_does(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = random.Random(seed)
-    crowd, hubs = [(128, 32), (2, 1), (3, 2)][seed % 3]
-    for module in (near, crowds, candidates, band_pairs):
-        monkeypatch.setattr(module, "CROWD", crowd)
-    for module in (crowds, band_groups):
-        monkeypatch.setattr(module, "NUM_HUBS", hubs)
+    crowd, hubs = [(128, 32), (1, 1), (3, 2)][seed % 3]
+    crowds_of(crowd, hubs, monkeypatch)
     looked_up = []
     monkeypatch.setattr(
         cluster_near,
@@ -131,6 +136,26 @@ def test_any_sequence_ends_where_a_batch_run_does(
         between = pairs.filter(pl.col("content_a") != pl.col("content_b"))
         assert report.details["pairs"] == between.height
     assert looked_up, "no update went on from the one before"
+
+
+def test_a_pair_that_a_hub_kept_apart_is_found_when_the_hub_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowds_of(2, 1, monkeypatch)
+    # The first text shares each band that the other two share, 12 of them.
+    hub, one, two = (
+        Doc(digit * 32, text(0, edits=edits), path=f"{digit}.py")
+        for digit, edits in (("1", ()), ("2", (1,)), ("3", (57,)))
+    )
+    state = {("a", "000"): [hub], ("b", "000"): [one, two]}
+    lake = Lake.at(tmp_path / "lake")
+    for shard, docs in state.items():
+        sign(lake, *shard, docs)
+    assert run(DAFT, lake, inputs_of(state), NEAR_INDEX).details["pairs"] == 2
+    del state["a", "000"]
+    report = run(DAFT, lake, inputs_of(state), NEAR_INDEX)
+    assert (report.details["shards_removed"], report.details["pairs_computed"]) == (1, 1)
+    assert_batch(lake, state, tmp_path / "batch")
 
 
 @pytest.mark.parametrize("seed", range(2))
