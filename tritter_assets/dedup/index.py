@@ -83,12 +83,16 @@ def signature_states(
         MissingProvenance: an input has no signatures, or is listed twice.
     """
     snapshot = LakeSnapshot(lake.location)  # opens each table once
+    sources = {item.source for item in inputs}
+    filled = {source: snapshot.states_by_values(f"signatures/{source}") for source in sources}
     states: dict[tuple[str, str], PartitionState] = {}
     for item in inputs:
         key = (item.source, item.shard)
         if key in states:
             raise MissingProvenance(f"shard {key} is listed twice among the inputs of an index")
-        state = snapshot.state(f"signatures/{item.source}", {"shard": item.shard})
+        state = filled[item.source].get((item.shard,)) or snapshot.state(
+            f"signatures/{item.source}", {"shard": item.shard}
+        )
         if state is None:
             raise MissingProvenance(
                 f"signatures/{item.source} has no shard {item.shard!r}: materialise "

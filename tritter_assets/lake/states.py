@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -69,12 +70,13 @@ class TableStates:
             sizes = self.files.group_by(names).agg(pl.col("size_bytes").sum()).sort(names)
             self._bytes = {row[:-1]: int(row[-1]) for row in sizes.iter_rows()}
 
-    def all(self) -> list[PartitionState]:
-        """Returns the state of every partition that holds files, ordered by partition."""
+    @cached_property
+    def by_values(self) -> Mapping[tuple[str, ...], PartitionState]:
+        """The state of every partition that holds files, by its values, in their order."""
         self._read_transactions()
         columns = self.partition_columns
-        states = (self.of(dict(zip(columns, key, strict=True))) for key in self._bytes)
-        return [state for state in states if state is not None]
+        states = {place: self.of(dict(zip(columns, place, strict=True))) for place in self._bytes}
+        return {place: state for place, state in states.items() if state is not None}
 
     def files_by_partition(self) -> dict[tuple[str, ...], list[tuple[str, int]]]:
         """Returns path and size in bytes of every data file, by partition values."""

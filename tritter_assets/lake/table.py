@@ -315,8 +315,12 @@ class Lake:
 
     def states(self, table: str) -> list[PartitionState]:
         """Returns the state of every partition that holds files; the log is read once."""
+        return list(self.states_by_values(table).values())
+
+    def states_by_values(self, table: str) -> Mapping[tuple[str, ...], PartitionState]:
+        """Returns what `states` does, by partition values."""
         seen = self._see(table)
-        return [] if seen is None else seen.all()
+        return {} if seen is None else seen.by_values
 
     def fingerprints(self, table: str) -> dict[tuple[str, ...], str]:
         """Returns the fingerprint of every partition that holds files, by partition values."""

@@ -76,7 +76,7 @@ def test_a_table_is_read_again_only_when_its_log_has_grown(tmp_path) -> None:
     second = see_table(lake.location, "t")
     assert second is not None
     assert second is not first
-    assert len(second.all()) == 2
+    assert len(second.by_values) == 2
 
 
 def test_states_read_on_from_earlier_ones_are_those_of_the_whole_log(tmp_path) -> None:
@@ -86,7 +86,7 @@ def test_states_read_on_from_earlier_ones_are_those_of_the_whole_log(tmp_path) -
         held = lake.states("t")
         opened = DeltaTable(lake.location.uri("t"))
         anew = TableStates(opened, "t", lake.location.filesystem("t"))
-        assert held == anew.all()
+        assert held == list(anew.by_values.values())
         assert lake.fingerprints("t") == {
             tuple(state.partition.values()): state.fingerprint for state in held
         }
@@ -98,7 +98,7 @@ def test_a_failed_commit_leaves_what_was_there(tmp_path) -> None:
 
     def stopped() -> None:
         with table_to_commit(lake.location, "t") as (opened, seen):
-            assert (opened.version(), len(seen.all())) == (1, 1)
+            assert (opened.version(), len(seen.by_values)) == (1, 1)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
