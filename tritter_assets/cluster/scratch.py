@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from tritter_assets.lake import Lake
 from tritter_assets.lake.location import LakeLocation
-from tritter_assets.lake.table import READ_BATCH_ROWS
+from tritter_assets.lake.reading import READ_BATCH_ROWS
 
 if TYPE_CHECKING:
     from daft import DataFrame
