@@ -160,9 +160,16 @@ def no_source_wiped_out_check() -> StageCheck:
 
         del shards
         kept = retention_by_source(platform.lake, signed_shards(platform))
-        wiped = kept.filter(pl.col("alarm"))
+        wiped = kept.filter(pl.col("alarm")).sort("documents", "source", descending=[True, False])
+        named = [
+            f"{row['source']} keeps {row['kept']:,} of {row['documents']:,} documents"
+            for row in wiped.head(_EXAMPLES).iter_rows(named=True)
+        ]
+        if wiped.height > len(named):
+            named.append(f"{wiped.height - len(named)} more")
         return CheckOutcome(
             passed=wiped.is_empty(),
+            summary=f"{'; '.join(named)}: a copy of other sources, or a fault" if named else "",
             facts={
                 "kept_share": dict(kept.select("source", "retention").iter_rows()),
                 "wiped_out": wiped["source"].to_list(),
@@ -171,7 +178,7 @@ def no_source_wiped_out_check() -> StageCheck:
 
     return StageCheck(
         name="no_source_wiped_out",
-        description="No source loses more than 90 % of its documents to this index.",
+        description="No source loses more than 90 % of its documents to the duplicate indexes.",
         evaluate=evaluate,
         blocking=False,
     )

@@ -11,6 +11,8 @@ from tritter_assets.dedup.near import update_near_index
 from tritter_assets.dedup.semantic import SemanticSettings, update_semantic_index
 from tritter_assets.dedup.top_clusters import _diff, largest_clusters
 from tritter_assets.defs import dedup_report as module
+from tritter_assets.defs import shards as module_of_shards
+from tritter_assets.defs.checks import no_source_wiped_out_check
 from tritter_assets.defs.cluster_view import cluster_view
 from tritter_assets.lake import Lake
 from tritter_assets_tests.contracts.edited_policy import FOLDER
@@ -181,3 +183,13 @@ def test_the_diff_of_huge_members_is_short_and_points_at_the_change() -> None:
     assert minified[1].startswith("-... ")
     assert "b=2;" in minified[2]
     assert len(_diff("\n".join(rows), "\n".join(rows[::-1])).splitlines()) == 17
+
+
+def test_a_source_that_vanishes_is_named_by_its_check(platform, monkeypatch) -> None:
+    monkeypatch.setattr(module_of_shards, "signed_shards", lambda platform: INPUTS)
+    outcome = no_source_wiped_out_check().evaluate(platform, ())
+    assert not outcome.passed
+    assert outcome.summary == (
+        "mirror keeps 0 of 7 documents; mixed keeps 0 of 3 documents: a copy of other sources, "
+        "or a fault"
+    )
