@@ -94,6 +94,17 @@ def test_dedup_of_a_parquet_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     rows.write_parquet(tmp_path / "x.parquet")
     status, found = run(capsys, "dedup", str(tmp_path / "x.parquet"))
     assert (status, found["documents"], found["dropped"]) == (0, 3, 1)
+    assert [row["id"] for row in found["clusters_rows"]] == ["a", "b"]
+    assert found["pairs_rows"] == [{"id_a": "a", "id_b": "b", "jaccard": 1.0}]
+    assert main(["dedup", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "the least similar first" in shown
+    assert "3 documents" in shown
+    rows.head(1).write_parquet(tmp_path / "x.parquet")
+    status, found = run(capsys, "dedup", str(tmp_path / "x.parquet"))
+    assert (status, found["clusters_rows"], found["pairs_rows"]) == (0, [], [])
+    assert main(["dedup", str(tmp_path / "y.parquet")]) == 2
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_audit_fails_closed_and_diff_is_not_a_check(

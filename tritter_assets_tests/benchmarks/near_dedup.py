@@ -167,7 +167,7 @@ def run_ours(content: pa.Array, layout: BandLayout, threads: int = 1) -> np.ndar
     As there, a node is a content and not a document. What has the same set is one content, by the
     sum of its shingles' 64-bit hashes, and each copy is verified with the first like any pair.
     """
-    sets, minhash = sign(content, threads)
+    sets, minhash = joined(sign(content, threads), threads)
     sizes = sets.counts()
     sums = np.add.reduceat(sets.hashes, sets.starts[:-1])
     _, first, group = np.unique(sums, return_index=True, return_inverse=True)
@@ -183,19 +183,36 @@ def run_ours(content: pa.Array, layout: BandLayout, threads: int = 1) -> np.ndar
     return packed(*spread(left[kept], right[kept], group))
 
 
-def sign(content: pa.Array, threads: int) -> tuple[ShingleSets, np.ndarray]:
-    """Shingles and sketches; with threads, the corpus is cut into eight parts for each."""
-    if threads == 1:
-        sets = shingle_sets(content)
+def sign(content: pa.Array, threads: int) -> list[tuple[ShingleSets, np.ndarray]]:
+    """Shingles and sketches; with threads, of the corpus in eight parts for each."""
+    rows = len(content) if threads == 1 else -(-len(content) // (8 * threads))
+    slices = [content.slice(at, rows) for at in range(0, len(content), rows)]
+
+    def one_part(texts: pa.Array) -> tuple[ShingleSets, np.ndarray]:
+        sets = shingle_sets(texts)
         return sets, sketches(sets)
-    rows = -(-len(content) // (8 * threads))
+
     with ThreadPoolExecutor(threads) as pool:
-        slices = [content.slice(at, rows) for at in range(0, len(content), rows)]
-        parts = list(pool.map(shingle_sets, slices))
-        minhash = np.concatenate(list(pool.map(sketches, parts)))
-    starts = np.zeros(len(content) + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([part.counts() for part in parts]), out=starts[1:])
-    return ShingleSets(starts, np.concatenate([part.hashes for part in parts])), minhash
+        return list(pool.map(one_part, slices))
+
+
+def joined(
+    parts: list[tuple[ShingleSets, np.ndarray]], threads: int
+) -> tuple[ShingleSets, np.ndarray]:
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum(np.concatenate([[0], *(sets.counts() for sets, _ in parts)]))
+    ends = np.cumsum([len(sets.hashes) for sets, _ in parts])
+    hashes = np.empty(ends[-1], dtype=np.uint64)
+
+    def copy(number: int) -> None:
+        sets, _ = parts[number]
+        hashes[ends[number] - len(sets.hashes) : ends[number]] = sets.hashes
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(copy, range(len(parts))):
+            pass
+    return ShingleSets(starts, hashes), np.concatenate([minhash for _, minhash in parts])
 
 
 def best_of_three(work: Callable[[], Any]) -> tuple[float, Any]:
