@@ -24,6 +24,7 @@ from tritter_assets.errors import ContractViolation
 
 AFFINE32 = 1
 _HEADER = struct.Struct("<qiB")
+_ALIGNED_BYTES = 16
 
 
 def element_hashes(sets: ShingleSets) -> np.ndarray:
@@ -67,27 +68,42 @@ def write_lean(sketches: np.ndarray, seed: int = 1) -> list[bytes]:
 def read_lean(payloads: Sequence[bytes]) -> tuple[np.ndarray, int]:
     """Reads `LeanMinHash` bytes; returns the sketches and their common seed.
 
+    Takes what `serialize(buffer, "<")` writes, and what `serialize(buffer)` does on a
+    little-endian machine, where three bytes follow the scheme.
+
     Raises:
-        ContractViolation: a payload is of another scheme, length or seed, or is cut short.
+        ContractViolation: there are none, or one is of another scheme, length, byte order or seed,
+            or is cut short.
     """
+    if not payloads:
+        raise ContractViolation("no LeanMinHash to read: give at least one")
     rows, seeds = [], set()
-    for payload in payloads:
+    for number, payload in enumerate(payloads):
         if len(payload) < _HEADER.size:
-            raise ContractViolation(f"a LeanMinHash of {len(payload)} bytes is cut short")
+            raise ContractViolation(
+                f"LeanMinHash {number} of {len(payload)} bytes is cut short: its header alone has "
+                f"{_HEADER.size}"
+            )
         seed, negated, scheme = _HEADER.unpack_from(payload)
         if negated >= 0 or scheme != AFFINE32:
             raise ContractViolation(
-                "a LeanMinHash is of the legacy or the 64-bit scheme: write it with datasketch "
-                ">= 2.0 and scheme='affine32', in little-endian byte order"
+                f"LeanMinHash {number} is of the legacy or the 64-bit scheme: write it with "
+                "datasketch >= 2.0 and scheme='affine32', in little-endian byte order"
             )
-        if len(payload) != _HEADER.size + 4 * -negated:
+        offset = len(payload) + 4 * negated
+        if offset not in (_HEADER.size, _ALIGNED_BYTES):
             raise ContractViolation(
-                f"a LeanMinHash says {-negated} values and has {len(payload)} bytes"
+                f"LeanMinHash {number} says {-negated} values and has {len(payload)} bytes: it was "
+                "cut short, or written in another byte order; write it with serialize(buffer, '<')"
             )
-        rows.append(np.frombuffer(payload, dtype="<u4", offset=_HEADER.size))
+        rows.append(np.frombuffer(payload, dtype="<u4", offset=offset))
         seeds.add(seed)
-    if len(seeds) != 1 or len({len(row) for row in rows}) != 1:
-        raise ContractViolation(f"LeanMinHashes of different seeds or lengths: seeds {seeds}")
+    lengths = {len(row) for row in rows}
+    if len(seeds) != 1 or len(lengths) != 1:
+        raise ContractViolation(
+            f"LeanMinHashes of different seeds or lengths (seeds {sorted(seeds)}, values "
+            f"{sorted(lengths)}) cannot be compared: read each kind alone"
+        )
     return np.stack(rows).astype(np.uint32), seeds.pop()
 
 

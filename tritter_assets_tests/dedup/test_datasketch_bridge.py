@@ -38,14 +38,19 @@ def test_the_compatible_mode_equals_datasketch_value_for_value(sets, seed: int) 
     assert (ours == np.stack([sketch.hashvalues for sketch in theirs(sets, seed)])).all()
 
 
+def lean_bytes(sketch: MinHash, order: str) -> bytes:
+    lean = LeanMinHash(sketch)
+    buffer = bytearray(lean.bytesize(order))
+    lean.serialize(buffer, order)
+    return bytes(buffer)
+
+
 def test_lean_bytes_are_written_and_read_as_datasketch_does(sets) -> None:
-    payloads = []
-    for sketch in theirs(sets):
-        lean = LeanMinHash(sketch)
-        buffer = bytearray(lean.bytesize("<"))
-        lean.serialize(buffer, "<")
-        payloads.append(bytes(buffer))
+    payloads = [lean_bytes(sketch, "<") for sketch in theirs(sets)]
     ours = compatible_sketches(sets)
+    # "@" is what `serialize` does when it is not told: native, with padding.
+    native, _ = read_lean([lean_bytes(sketch, "@") for sketch in theirs(sets)])
+    assert (native == ours).all()
     assert write_lean(ours) == payloads
     read, seed = read_lean(payloads)
     assert (read == ours).all()
@@ -74,13 +79,33 @@ def test_estimates_agree_within_sampling_error(sets) -> None:
     assert abs(np.mean(differences)) < 0.02
 
 
+@pytest.mark.parametrize(("num_hashes", "seed"), [(16, 0), (128, 7), (512, 2**32 - 1)])
+def test_other_lengths_and_seeds_are_exchanged_too(sets, num_hashes: int, seed: int) -> None:
+    part = ShingleSets(sets.starts[:4], sets.hashes)
+    ours = compatible_sketches(part, num_hashes, seed)
+    written = write_lean(ours, seed)
+    for row, payload in zip(range(3), written, strict=True):
+        begin, end = part.starts[row], part.starts[row + 1]
+        sketch = MinHash(num_perm=num_hashes, seed=seed, hashfunc=int, scheme="affine32")
+        sketch.update_batch(element_hashes(part)[begin:end].tolist())
+        assert payload == lean_bytes(sketch, "<")
+    read, found = read_lean(written)
+    assert (read == ours).all()
+    assert found == seed
+
+
 def test_payloads_of_another_kind_are_refused(sets) -> None:
     good = write_lean(compatible_sketches(sets))[0]
-    legacy = LeanMinHash(MinHash(num_perm=256, scheme="legacy"))
-    buffer = bytearray(legacy.bytesize("<"))
-    legacy.serialize(buffer, "<")
-    for bad in ([b"x"], [bytes(buffer)], [good[:-4]]):
-        with pytest.raises(ContractViolation):
+    legacy = lean_bytes(MinHash(num_perm=256, scheme="legacy"), "<")
+    swapped = lean_bytes(theirs(sets)[0], ">")
+    for bad, message in (
+        ([], "at least one"),
+        ([b"x"], "0 of 1 bytes is cut short"),
+        ([good, legacy], r"1 is of the legacy .* scheme='affine32'"),
+        ([good[:-4]], "says 256 values and has 1033 bytes"),
+        ([swapped], "little-endian"),
+    ):
+        with pytest.raises(ContractViolation, match=message):
             read_lean(bad)
-    with pytest.raises(ContractViolation, match="different seeds"):
+    with pytest.raises(ContractViolation, match=r"different seeds or lengths \(seeds \[1, 2\]"):
         read_lean([good, write_lean(compatible_sketches(sets), seed=2)[0]])
