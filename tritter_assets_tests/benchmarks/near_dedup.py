@@ -139,9 +139,9 @@ def removed(pairs: np.ndarray) -> int:
 
 
 def speedup(work: Callable[[int], Any]) -> float:
-    """Wall seconds with one thread over those with two; best of three each, taken in turns."""
+    """Wall seconds with one thread over those with two; best of six each, taken in turns."""
     spent: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(3):
+    for _ in range(6):
         for threads, seconds in spent.items():
             begin = time.perf_counter()
             work(threads)
