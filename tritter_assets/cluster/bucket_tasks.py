@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritter_assets.cluster.frames import INPUT_DIGITS
-from tritter_assets.cluster.members import DOCUMENTS, clustered_documents
+from tritter_assets.cluster.members import DOCUMENTS
 from tritter_assets.cluster.scratch import Scratch
 from tritter_assets.dedup.bands import BandLayout
+from tritter_assets.dedup.cluster_update import clustered_documents
 from tritter_assets.dedup.clusters import cluster_rows
 from tritter_assets.dedup.license_family import LicenseFamilies
 from tritter_assets.dedup.near import evidence_rows

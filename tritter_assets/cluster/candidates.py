@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tritter_assets.cluster.band_changes import BandChanges
+from tritter_assets.cluster.band_changes import SpreadBandChanges
 from tritter_assets.cluster.band_pairs import PLACE, grouped, pairs_of
 from tritter_assets.cluster.frames import contents, near_bands, union
 from tritter_assets.cluster.members import ties
@@ -65,7 +65,7 @@ def all_candidates(lake: Lake, inputs: Sequence[ShardInput], scratch: Scratch) -
 
 
 def new_candidates(
-    lake: Lake, inputs: Sequence[ShardInput], changes: BandChanges, scratch: Scratch
+    lake: Lake, inputs: Sequence[ShardInput], changes: SpreadBandChanges, scratch: Scratch
 ) -> Candidates | None:
     """Returns the pairs that changed shards give rise to; their bands are already written.
 
@@ -118,7 +118,7 @@ def new_candidates(
     return Candidates(pairs, compared, renewed, touched, tied, scratch.num_rows("fresh"))
 
 
-def _elsewhere(bands: DataFrame, changes: BandChanges, touched: DataFrame) -> DataFrame:
+def _elsewhere(bands: DataFrame, changes: SpreadBandChanges, touched: DataFrame) -> DataFrame:
     """Returns those of the touched contents that documents of unchanged shards have."""
     from daft import col
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from tritter_assets.cluster import band_groups
 from tritter_assets.cluster.scratch import Scratch, empty_frame, io_config
+from tritter_assets.dedup.band_table import NEAR_BANDS
 from tritter_assets.dedup.bands import content_key
 from tritter_assets.dedup.index import ShardInput
-from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.dedup.signatures import SIGNATURE_SCHEMA
 from tritter_assets.lake import Lake
 

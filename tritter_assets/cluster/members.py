@@ -68,14 +68,6 @@ def put_in_buckets(
     return scratch.store("buckets", buckets), count
 
 
-def clustered_documents(documents: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Returns the documents that have a copy or stand in a pair, as `solve_again` chooses them."""
-    copied = documents.group_by("content").agg(ids=pl.col("id").n_unique())
-    copied = copied.filter(pl.col("ids") > 1)
-    wanted = pl.concat([copied["content"], pairs["left"], pairs["right"]]).unique()
-    return documents.filter(pl.col("content").is_in(wanted.implode()))
-
-
 @dataclass(slots=True)
 class Tally:
     """Counts the rows of an index, or of its evidence, while they are written."""

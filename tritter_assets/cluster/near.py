@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tritter_assets.cluster.band_changes import BandChanges
+from tritter_assets.cluster.band_changes import SpreadBandChanges
 from tritter_assets.cluster.bucket_tasks import solve_near_bucket
 from tritter_assets.cluster.candidates import all_candidates, new_candidates
 from tritter_assets.cluster.frames import stored_rows
@@ -63,7 +63,7 @@ def update_near_index(
     states = signature_states(lake, update.inputs)
     scratch = Scratch.of(lake, f"near-{update.fingerprint}")
     goes_on = is_standing(lake, update)
-    changes = BandChanges.of(lake, layout, states)
+    changes = SpreadBandChanges.of(lake, layout, states)
     changes.write(lake, layout, scratch if goes_on else None, run_all)
     found = new_candidates(lake, update.inputs, changes, scratch) if goes_on else None
     if found is None:
@@ -119,7 +119,11 @@ def _commit_pairs(
 
 
 def _commit_index(
-    lake: Lake, update: IndexUpdate, unsolved: Unsolved, changes: BandChanges, scratch: Scratch
+    lake: Lake,
+    update: IndexUpdate,
+    unsolved: Unsolved,
+    changes: SpreadBandChanges,
+    scratch: Scratch,
 ) -> Tally:
     """Writes the index: what was solved, and the clusters that nothing touched."""
     rows = scratch.load("rows").select(*INDEX_SCHEMA.names)

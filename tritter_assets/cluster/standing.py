@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tritter_assets.cluster.index_update import IndexUpdate
+from tritter_assets.dedup.band_table import NEAR_BANDS
 from tritter_assets.dedup.index import NEAR_INDEX
-from tritter_assets.dedup.near import NEAR_BANDS, NEAR_PAIRS, code_version
+from tritter_assets.dedup.near import NEAR_PAIRS, code_version
 from tritter_assets.lake import Lake
 
 _VERSION = "1"

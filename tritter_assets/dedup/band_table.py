@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -18,31 +21,51 @@ from tritter_assets.lake import Lake, PartitionState, fingerprint_of
 NEAR_BANDS = "dedup/near_bands"
 
 
+PARTITION_BY = ("source", "shard")
+_NO_KEYS = pa.schema([BANDS_SCHEMA.field(n) for n in ("content", "band", "key")]).empty_table()
+
+
+@dataclass(frozen=True, slots=True)
+class BandChanges:
+    """Which partitions of the table are not those of the signatures."""
+
+    changed: Mapping[Shard, str]
+    """Shard -> the fingerprint that its bands are to have."""
+    removed: tuple[Shard, ...]
+
+    @classmethod
+    def of(cls, lake: Lake, layout: BandLayout, states: Mapping[Shard, PartitionState]) -> Self:
+        """Compares the table with the signatures."""
+        stored = lake.fingerprints(NEAR_BANDS)
+        name = layout.name
+        wanted = {
+            shard: _fingerprint(name, signed.data_version)
+            for shard, signed in sorted(states.items())
+            if signed.num_rows or shard in stored
+        }
+        return cls(
+            changed={s: mark for s, mark in wanted.items() if stored.get(s) != mark},
+            removed=tuple((s, shard) for s, shard in sorted(stored) if (s, shard) not in states),
+        )
+
+    def emptied(self) -> Iterator[tuple[Mapping[str, str], pa.Table, str]]:
+        """Yields what `Lake.write_partitions` needs to take removed shards out."""
+        gone = fingerprint_of(NEAR_BANDS, "removed")
+        for shard in self.removed:
+            yield partition_of(shard), BANDS_SCHEMA.empty_table(), gone
+
+
 class BandTable:
-    """The table, and which of its partitions are not those of the signatures."""
+    """The table as the engine of one machine keeps it up."""
 
     def __init__(
         self, lake: Lake, layout: BandLayout, states: Mapping[Shard, PartitionState]
     ) -> None:
         self._lake = lake
         self._layout = layout
-        self._name = layout.name
         self._states = states
-        stored = lake.fingerprints(NEAR_BANDS)
-        self._held = frozenset(stored)
-        self.removed = tuple(
-            (source, name) for source, name in sorted(stored) if (source, name) not in states
-        )
-        wanted = {
-            shard: bands_fingerprint(self._name, signed.data_version)
-            for shard, signed in sorted(states.items())
-            if signed.num_rows or shard in stored
-        }
-        self.changed = tuple(
-            shard
-            for shard, fingerprint in wanted.items()
-            if shard not in stored or stored[shard] != fingerprint
-        )
+        self._changes = BandChanges.of(lake, layout, states)
+        self.changed, self.removed = tuple(self._changes.changed), self._changes.removed
 
     def are_ahead_of(self, cache: DocumentCache) -> bool:
         """True when the bands that the cache's documents had are not stored any more.
@@ -61,44 +84,52 @@ class BandTable:
     def of(self, contents: pl.Series) -> np.ndarray:
         """Returns the stored band hashes of contents that were in changed shards, sorted."""
         found = [np.zeros(0, dtype=np.uint64)]
-        for source, shard in (*self.removed, *self.changed):
-            if len(contents) and (source, shard) in self._held:
-                rows = (
-                    pl.DataFrame(pa.concat_tables(self._stored(source, shard)))
-                    .filter(pl.col("content").is_in(contents.implode()))
-                    .select("band", "key")
-                )
-                found.append(band_hashes(rows["key"].to_numpy(), rows["band"].to_numpy()))
+        for shard in (*self.removed, *self.changed) if len(contents) else ():
+            rows = (
+                pl.DataFrame(pa.concat_tables([_NO_KEYS, *self._stored(shard)]))
+                .filter(pl.col("content").is_in(contents.implode()))
+                .select("band", "key")
+            )
+            found.append(band_hashes(rows["key"].to_numpy(), rows["band"].to_numpy()))
         return np.unique(np.concatenate(found))
 
-    def _stored(self, source: str, shard: str) -> Iterator[pa.Table]:
+    def _stored(self, shard: Shard) -> Iterator[pa.Table]:
+        if not self._lake.exists(NEAR_BANDS):
+            return
         filesystem = self._lake.location.filesystem(NEAR_BANDS)
-        for _, path in self._lake.files(NEAR_BANDS, "shard", [shard]):
-            if path.startswith(f"source={source}/"):
+        for _, path in self._lake.files(NEAR_BANDS, "shard", [shard[1]]):
+            if path.startswith(f"source={shard[0]}/"):
                 with filesystem.open_input_file(path) as file:
-                    yield pq.ParquetFile(file).read(columns=["content", "band", "key"])
+                    yield pq.ParquetFile(file).read(columns=_NO_KEYS.column_names)
 
     def put_in(self) -> None:
         """Writes the bands of changed shards in one commit, after what was found by them."""
-        self._lake.write_partitions(
-            NEAR_BANDS, self._parts(), BANDS_SCHEMA, partition_by=("source", "shard")
-        )
+        parts = chain(self._changes.emptied(), self._parts())
+        self._lake.write_partitions(NEAR_BANDS, parts, BANDS_SCHEMA, partition_by=PARTITION_BY)
 
     def _parts(self) -> Iterator[tuple[Mapping[str, str], pa.Table, str]]:
-        for source, name in self.removed:
-            empty = BANDS_SCHEMA.empty_table()
-            yield {"source": source, "shard": name}, empty, fingerprint_of(NEAR_BANDS, "removed")
-        for source, name in self.changed:
-            signatures = read_signatures(self._lake, (source, name), ["id", "content", "minhash"])
-            rows = band_rows(signatures, self._layout).with_columns(
-                source=pl.lit(source), shard=pl.lit(name), layout=pl.lit(self._name)
-            )
-            signed = self._states[source, name].data_version
-            fingerprint = bands_fingerprint(self._name, signed)
-            yield {"source": source, "shard": name}, rows.to_arrow(), fingerprint
+        for shard, fingerprint in self._changes.changed.items():
+            rows = bands_of_shard(self._lake, shard, self._layout)
+            yield partition_of(shard), in_table(rows, shard, self._layout), fingerprint
+
+
+def partition_of(shard: Shard) -> dict[str, str]:
+    """Returns the partition of a shard."""
+    return dict(zip(PARTITION_BY, shard, strict=True))
+
+
+def bands_of_shard(lake: Lake, shard: Shard, layout: BandLayout) -> pl.DataFrame:
+    """Returns the bands (id, content, band, key) of the signatures of a shard."""
+    return band_rows(read_signatures(lake, shard, ["id", "content", "minhash"]), layout)
+
+
+def in_table(rows: pl.DataFrame, shard: Shard, layout: BandLayout) -> pa.Table:
+    """Returns the bands of a shard as rows of the table."""
+    source, name = shard
+    named = {"source": pl.lit(source), "shard": pl.lit(name), "layout": pl.lit(layout.name)}
+    return rows.with_columns(**named).to_arrow()
 
 
 @lru_cache(maxsize=1 << 16)
-def bands_fingerprint(layout: str, data_version: str) -> str:
-    """Returns the fingerprint of a shard's bands, by the data version of its signatures."""
+def _fingerprint(layout: str, data_version: str) -> str:
     return fingerprint_of(NEAR_BANDS, layout, data_version)

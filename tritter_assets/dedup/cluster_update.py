@@ -175,14 +175,18 @@ def solve_again(
         contents = cache.closure(contents)
     documents = cache.documents(cache.clustered(contents))
     pairs = cache.pairs(contents)
-    copied = (
-        documents.group_by("content").agg(ids=pl.col("id").n_unique()).filter(pl.col("ids") > 1)
-    )
-    wanted = pl.concat([copied["content"], pairs["left"], pairs["right"]]).unique()
-    documents = documents.filter(pl.col("content").is_in(wanted.implode()))
+    documents = clustered_documents(documents, pairs)
     scored = pairs.select("left", "right", score="jaccard")
     rows = cluster_rows(documents, scored, match=match, reason=reason, families=cache.families)
     return Solved(contents, documents, pairs, rows)
+
+
+def clustered_documents(documents: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Returns the documents that have a copy or stand in a pair."""
+    copied = documents.group_by("content").agg(ids=pl.col("id").n_unique())
+    copied = copied.filter(pl.col("ids") > 1)
+    wanted = pl.concat([copied["content"], pairs["left"], pairs["right"]]).unique()
+    return documents.filter(pl.col("content").is_in(wanted.implode()))
 
 
 def write_clusters(

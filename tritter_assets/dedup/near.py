@@ -35,10 +35,7 @@ import polars as pl
 import pyarrow as pa
 
 from tritter_assets.dedup.band_runs import BandRuns
-from tritter_assets.dedup.band_table import (  # noqa: F401 - what the cluster engine imports
-    NEAR_BANDS,
-    BandTable,
-)
+from tritter_assets.dedup.band_table import BandTable
 from tritter_assets.dedup.bands import layout_for
 from tritter_assets.dedup.candidates import find_candidates, hashes_of
 from tritter_assets.dedup.cluster_update import (

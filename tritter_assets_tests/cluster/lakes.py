@@ -9,8 +9,8 @@ import polars as pl
 
 from tritter_assets.cluster.engine import Engine
 from tritter_assets.cluster.index_update import IndexUpdate
+from tritter_assets.dedup.band_table import NEAR_BANDS
 from tritter_assets.dedup.index import NEAR_INDEX, IndexReport, ShardInput
-from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.lake import Lake
 from tritter_assets_tests.dedup.corpus import Doc, inputs_of, sign, text, write_filtered
 

@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 from tritter_assets.cluster.engine import DaftEngine, LocalEngine, open_engine
 from tritter_assets.cluster.near import update_near_index
 from tritter_assets.cluster.tasks import ShardTask, rules_of
+from tritter_assets.dedup.band_table import NEAR_BANDS
 from tritter_assets.dedup.crowds import CROWD
 from tritter_assets.dedup.index import EXACT_INDEX, NEAR_INDEX
-from tritter_assets.dedup.near import NEAR_BANDS
 from tritter_assets.errors import ContractViolation, MissingProvenance
 from tritter_assets.lake import Lake, fingerprint_of
 from tritter_assets.lake.row_commits import takes_rows

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tritter_assets.dedup import candidates, crowds, near
+from tritter_assets.dedup.band_table import NEAR_BANDS
 from tritter_assets.dedup.bands import layout_for
 from tritter_assets.dedup.document_cache import DocumentCache
 from tritter_assets.dedup.exact import update_exact_index
 from tritter_assets.dedup.index import inputs_version
-from tritter_assets.dedup.near import NEAR_BANDS, NEAR_PAIRS, update_near_index
+from tritter_assets.dedup.near import NEAR_PAIRS, update_near_index
 from tritter_assets.dedup.survivors import dropped_ids
 from tritter_assets.errors import ContractViolation, MissingProvenance
 from tritter_assets.lake import Lake, fingerprint_of, keyed_files
