@@ -87,16 +87,10 @@ class BandRuns(SortedRuns):
             some = some[kept]
             theirs = np.asarray(contents[start : start + self._slice_entries])[kept]
             for run in held:
-                run_hashes, run_contents = self._load(run)
-                if not len(run_hashes):
-                    continue
-                low = np.searchsorted(run_hashes, some, "left")
-                found = np.flatnonzero(run_hashes[np.minimum(low, len(run_hashes) - 1)] == some)
-                if not len(found):
-                    continue
-                low = low[found]
-                count = np.searchsorted(run_hashes, some[found], "right") - low
-                yield from _expanded(theirs[found], run_contents, low, count)
+                found, low, count = self._search(run, some)
+                if len(found):
+                    _, run_contents = self._load(run)
+                    yield from _expanded(theirs[found], run_contents, low, count)
 
 
 def _expanded(

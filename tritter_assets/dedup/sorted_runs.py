@@ -7,6 +7,9 @@ there are at most three of a size, and an entry is copied once per fourfold grow
 with 500,000 documents, 500 more cost a SQLite index 14 MB, and a run of them 8 KB. Runs are mapped,
 not loaded: looking up m keys among n touches about m pages.
 
+Beside a long run lies a bitmap with about ten bits an entry, in which the bit of each key's first
+digits is set: most keys that a run does not have are told by it, without touching the run.
+
 Entries are never taken out of a run. Whoever looks one up tells what is still there by its value,
 and leaves the rest out when runs are merged.
 """
@@ -26,6 +29,11 @@ _MERGED_AT_ONCE = 4
 _BYTES_PER_MERGED_ENTRY = 64
 """16 read, 16 written, 8 of sort order, and what the sort needs."""
 _BYTES_PER_VALUE = 8
+_LONG_ENTRIES = 1 << 16
+"""Shorter runs are searched at once: their keys are a few pages."""
+_BITS_PER_ENTRY = 8
+
+_NOWHERE = np.zeros(0, dtype=np.int64)
 
 Living = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Takes keys and values of entries; says which of them stay."""
@@ -54,6 +62,7 @@ class SortedRuns:
         self.runs = list(runs)
         self._number = 1 + max((int(run.name) for run in runs), default=0)
         self._mapped: dict[Run, tuple[np.ndarray, np.ndarray]] = {}
+        self._bitmaps: dict[Run, np.ndarray] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.sweep()
 
@@ -88,6 +97,10 @@ class SortedRuns:
         run = Run(self._next_name(), len(order))
         keys[order].tofile(self._path(run, "keys"))
         values[order].tofile(self._path(run, "values"))
+        if run.num_entries >= _LONG_ENTRIES:
+            bitmap = self._new_bitmap(run.name, run.num_entries)
+            _mark(bitmap, keys[order])
+            bitmap.flush()
         self.runs.append(run)
         return run
 
@@ -112,6 +125,8 @@ class SortedRuns:
         name = self._next_name()
         merged = Run(name, 0)
         written = 0
+        most = sum(run.num_entries for run in runs)
+        bitmap = self._new_bitmap(name, most) if most >= _LONG_ENTRIES else None
         with (
             self._path(merged, "keys").open("wb") as key_file,
             self._path(merged, "values").open("wb") as value_file,
@@ -123,9 +138,16 @@ class SortedRuns:
                     keys, values = keys[stays], values[stays]
                 keys.tofile(key_file)
                 values.tofile(value_file)
+                if bitmap is not None:
+                    _mark(bitmap, keys)
                 written += len(keys)
+        if bitmap is not None:
+            # Its file has its length before its bits: a machine that stops must not leave zeros.
+            bitmap.flush()
         self.runs = [run for run in self.runs if run not in runs]
-        self._mapped = {run: arrays for run, arrays in self._mapped.items() if run in self.runs}
+        for run in runs:
+            self._mapped.pop(run, None)
+            self._bitmaps.pop(run, None)
         self.runs.append(Run(name, written))
         return self.runs[-1]
 
@@ -147,29 +169,56 @@ class SortedRuns:
         """Returns how many entries of all runs each of the sorted keys has."""
         total = np.zeros(len(keys), dtype=np.int64)
         for run in self.runs:
-            held, _ = self._load(run)
-            if len(held):
-                low = np.searchsorted(held, keys, "left")
-                found = np.flatnonzero(held[np.minimum(low, len(held) - 1)] == keys)
-                # One in twenty: the second search is for these alone.
-                total[found] += np.searchsorted(held, keys[found], "right") - low[found]
+            found, _, count = self._search(run, keys)
+            total[found] += count
         return total
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the keys and values of all entries that have one of the sorted keys."""
         found_keys, found_values = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         for run in self.runs:
-            held, values = self._load(run)
-            if not len(held):
-                continue
-            low = np.searchsorted(held, keys, "left")
-            found = np.flatnonzero(held[np.minimum(low, len(held) - 1)] == keys)
+            found, low, count = self._search(run, keys)
             if len(found):
-                low = low[found]
-                count = np.searchsorted(held, keys[found], "right") - low
+                _, values = self._load(run)
                 found_keys.append(np.repeat(keys[found], count))
                 found_values.append(values[ranges(low, count)])
         return np.concatenate(found_keys), np.concatenate(found_values)
+
+    def _search(self, run: Run, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Looks sorted keys up in a run.
+
+        Returns:
+            Which of the keys are there, the first entry of each of these, and how many it has.
+        """
+        held, _ = self._load(run)
+        if not len(held) or not len(keys):
+            return _NOWHERE, _NOWHERE, _NOWHERE
+        possible = self._possible(run, keys)
+        some = keys if possible is None else keys[possible]
+        low = np.searchsorted(held, some, "left")
+        found = np.flatnonzero(held[np.minimum(low, len(held) - 1)] == some)
+        low = low[found]
+        # One in twenty: the second search is for these alone.
+        count = np.searchsorted(held, some[found], "right") - low
+        return found if possible is None else possible[found], low, count
+
+    def _possible(self, run: Run, keys: np.ndarray) -> np.ndarray | None:
+        """Returns which keys a long run may have; None when any."""
+        if run.num_entries < _LONG_ENTRIES:
+            return None
+        if run not in self._bitmaps:
+            path = self._folder / f"{run.name}.bits"
+            if not path.exists():
+                return None
+            self._bitmaps[run] = _map(path, "u1")
+        bitmap = self._bitmaps[run]
+        places = keys >> _shift(bitmap)
+        bits = bitmap[places >> np.uint64(3)] >> (places & np.uint64(7)).astype(np.uint8)
+        return np.flatnonzero(bits & np.uint8(1))
+
+    def _new_bitmap(self, name: str, num_entries: int) -> np.memmap:
+        size = 1 << max(num_entries * _BITS_PER_ENTRY // 8 - 1, 0).bit_length()
+        return np.memmap(self._folder / f"{name}.bits", dtype=np.uint8, mode="w+", shape=(size,))
 
     def _slices(self, runs: Sequence[Run]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the entries of runs by ranges of the key, each sorted; a key lies in one."""
@@ -250,6 +299,21 @@ def among(values: np.ndarray, held: np.ndarray) -> np.ndarray:
     if not len(held):
         return np.zeros(len(values), dtype=np.bool_)
     return held[np.minimum(np.searchsorted(held, values), len(held) - 1)] == values
+
+
+def _shift(bitmap: np.ndarray) -> np.uint64:
+    """Returns by how much a key is shifted to give the number of its bit."""
+    return np.uint64(64 - (8 * len(bitmap)).bit_length() + 1)
+
+
+def _mark(bitmap: np.ndarray, keys: np.ndarray) -> None:
+    """Sets the bits of sorted keys."""
+    if len(keys):
+        places = keys >> _shift(bitmap)
+        byte = (places >> np.uint64(3)).astype(np.int64)
+        bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
+        first = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
+        bitmap[byte[first]] |= np.bitwise_or.reduceat(bits, first)
 
 
 def _map(path: Path, kind: str) -> np.ndarray:

@@ -26,8 +26,8 @@ from tritter_assets.lake import Lake
 Reader = Callable[[pl.DataFrame], Iterator[pa.RecordBatch]]
 """Takes places (one row per document wanted), yields batches of id, content, content_sha256."""
 
-_BYTES_PER_SHINGLE = 16
-"""8 for the hash, 8 for the copy made while sets are joined together."""
+_BYTES_PER_SHINGLE = 28
+"""8 for the hash, 8 for the copy made while sets are joined together, 12 for its number and word."""
 
 
 @dataclass(frozen=True, slots=True)

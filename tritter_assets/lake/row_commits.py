@@ -1,8 +1,9 @@
-"""Commits that take single rows out of data files, written as Delta's protocol describes them.
+"""Commits of rows and of files to a local table, written as Delta's protocol describes them.
 
-The `deltalake` package reads deletion vectors and keeps them, but has no call that commits one. So
-this writes the entry of the log itself: a file linked to its name, which fails when another writer
-has taken that version. On object stores there is no such link here, and no such commit is made.
+The `deltalake` package reads deletion vectors and keeps them, but has no call that commits one, and
+takes 10 ms to commit a file to a table of 1,000. So this writes the entry of the log itself: a file
+linked to its name, which fails when another writer has taken that version. On object stores there
+is no such link here, and no such commit is made.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from tritter_assets.lake.keyed_files import KeyChange, StoredFile
 
 _FEATURE = "deletionVectors"
 _ENABLED = "delta.enableDeletionVectors"
-_COMMITS_PER_CHECKPOINT = 20
+_COMMITS_PER_CHECKPOINT = 50
+"""The checkpoints of three tables were 85 ms of an update of 0.3 s beside 1,000 shards."""
 _NOTHING_GONE = np.zeros(0, dtype=np.int64)
 
 
@@ -86,32 +88,44 @@ def commit_rows(
     Raises:
         LakeCorruption: another writer has committed in between.
     """
+    now = int(time.time() * 1000)
+    reduced = [file for file, _ in change.reduced]
+    actions = [] if takes_rows(opened) else _enabling(opened)
+    actions += [_remove(file, now) for file in (*change.removed, *reduced)]
+    actions += [_add(file, gone, now) for file, gone in change.reduced]
+    actions += [_added(added) for added in change.added]
+    _commit(folder, opened, actions, transactions)
+
+
+def commit_files(
+    folder: Path,
+    opened: DeltaTable,
+    actions: Sequence[AddAction | RemoveAction],
+    transactions: Mapping[str, int],
+) -> None:
+    """Commits whole files on top of the version that was opened.
+
+    Raises:
+        LakeCorruption: another writer has committed in between.
+    """
+    entries = [_removed(a) if isinstance(a, RemoveAction) else _added(a) for a in actions]
+    _commit(folder, opened, entries, transactions)
+
+
+def _commit(
+    folder: Path,
+    opened: DeltaTable,
+    actions: Sequence[Mapping[str, Any]],
+    transactions: Mapping[str, int],
+) -> None:
     version = opened.version() + 1
     now = int(time.time() * 1000)
-    actions = [] if takes_rows(opened) else _enabling(opened)
     info = {"timestamp": now, "operation": "WRITE", "operationParameters": {"mode": "Append"}}
-    actions.append({"commitInfo": info})
-    actions += [
+    marks = [
         {"txn": {"appId": name, "version": value, "lastUpdated": now}}
         for name, value in transactions.items()
     ]
-    reduced = [file for file, _ in change.reduced]
-    actions += [_remove(file, now) for file in (*change.removed, *reduced)]
-    actions += [_add(file, gone, now) for file, gone in change.reduced]
-    actions += [
-        {
-            "add": {
-                "path": added.path,
-                "partitionValues": {},
-                "size": added.size,
-                "modificationTime": now,
-                "dataChange": True,
-                "stats": added.stats,
-            }
-        }
-        for added in change.added
-    ]
-    _write_entry(folder / "_delta_log", version, actions)
+    _write_entry(folder / "_delta_log", version, [{"commitInfo": info}, *marks, *actions])
     if version % _COMMITS_PER_CHECKPOINT == 0:
         opened.update_incremental()
         opened.create_checkpoint()
@@ -158,6 +172,30 @@ def _enabling(opened: DeltaTable) -> list[dict[str, Any]]:
             }
         },
     ]
+
+
+def _added(file: AddAction) -> dict[str, Any]:
+    action = {
+        "path": file.path,
+        "partitionValues": dict(file.partition_values),
+        "size": file.size,
+        "modificationTime": file.modification_time,
+        "dataChange": True,
+        "stats": file.stats,
+    }
+    return {"add": action}
+
+
+def _removed(file: RemoveAction) -> dict[str, Any]:
+    action = {
+        "path": file.path,
+        "deletionTimestamp": file.deletion_timestamp,
+        "dataChange": True,
+        "extendedFileMetadata": True,
+        "partitionValues": dict(file.partition_values or {}),
+        "size": file.size,
+    }
+    return {"remove": action}
 
 
 def _remove(file: StoredFile, now: int) -> dict[str, Any]:

@@ -78,6 +78,10 @@ class TableStates:
         states = {place: self.of(dict(zip(columns, place, strict=True))) for place in self._bytes}
         return {place: state for place, state in states.items() if state is not None}
 
+    def has_files(self, place: tuple[str, ...]) -> bool:
+        """True when a partition, by its values, holds files."""
+        return place in self._bytes
+
     def files_by_partition(self) -> dict[tuple[str, ...], list[tuple[str, int]]]:
         """Returns path and size in bytes of every data file, by partition values."""
         found: dict[tuple[str, ...], list[tuple[str, int]]] = {}

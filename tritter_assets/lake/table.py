@@ -31,6 +31,7 @@ from tritter_assets.lake.keyed_files import MAX_GARBAGE, KeyChange, KeyedFiles
 from tritter_assets.lake.partition_writer import PartitionWriter
 from tritter_assets.lake.reading import NO_PARTITION, LakeReader
 from tritter_assets.lake.row_commits import (
+    commit_files,
     commit_rows,
     delta_actions,
     needs_row_commit,
@@ -127,7 +128,7 @@ class Lake(LakeReader):
         self._create(table, schema, list(partition_by))
         filesystem = self.location.filesystem(table)
         with table_to_commit(self.location, table) as (opened, seen):
-            held = seen.files_by_partition()
+            held: Mapping[tuple[str, ...], list[tuple[str, int]]] | None = None
             actions: list[AddAction | RemoveAction] = []
             transactions: dict[str, int] = {}
             for partition, rows, fingerprint in partitions:
@@ -140,20 +141,16 @@ class Lake(LakeReader):
                         writer.add(conformed)
                 place = tuple(partition[column] for column in partition_by)
                 now = int(time.time() * 1000)
+                if held is None and seen.has_files(place):
+                    held = seen.files_by_partition()
                 actions += [
                     RemoveAction(path, True, now, size, dict(partition))
-                    for path, size in held.get(place, [])
+                    for path, size in (held or {}).get(place, [])
                 ]
                 actions += writer.finish()
                 transactions |= _transactions(partition, fingerprint, content)
             if transactions:
-                opened.create_write_transaction(
-                    actions,
-                    "append",
-                    schema,
-                    partition_by=list(partition_by),
-                    commit_properties=CommitProperties(app_transactions=_for_commit(transactions)),
-                )
+                self._commit_files(table, opened, actions, schema, transactions)
 
     def replace_keys(
         self,
@@ -205,11 +202,27 @@ class Lake(LakeReader):
             if needs_row_commit(opened, change):
                 commit_rows(Path(self.location.uri(table)), opened, change, transactions)
             else:
-                properties = CommitProperties(app_transactions=_for_commit(transactions))
-                opened.create_write_transaction(
-                    delta_actions(change), "append", schema, commit_properties=properties
-                )
+                self._commit_files(table, opened, delta_actions(change), schema, transactions)
         return change
+
+    def _commit_files(
+        self,
+        table: str,
+        opened: DeltaTable,
+        actions: Sequence[AddAction | RemoveAction],
+        schema: pa.Schema,
+        transactions: Mapping[str, int],
+    ) -> None:
+        if self.location.is_local:
+            commit_files(Path(self.location.uri(table)), opened, actions, transactions)
+            return
+        opened.create_write_transaction(
+            [*actions],
+            "append",
+            schema,
+            partition_by=opened.metadata().partition_columns,
+            commit_properties=CommitProperties(app_transactions=_for_commit(transactions)),
+        )
 
     def is_written_by_key(self, table: str) -> bool:
         """True when `replace_keys` can replace single keys of a table."""

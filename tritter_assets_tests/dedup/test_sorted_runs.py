@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tritter_assets.dedup import sorted_runs
 from tritter_assets.dedup.sorted_runs import (
     Run,
     SortedRuns,
@@ -29,7 +30,11 @@ def counted(keys: np.ndarray, values: np.ndarray) -> Counter[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("memory_limit_bytes", [1, 1 << 30])
-def test_what_is_found_is_what_was_put_in(tmp_path: Path, memory_limit_bytes: int) -> None:
+@pytest.mark.parametrize("long_entries", [1, 100, 1 << 16])
+def test_what_is_found_is_what_was_put_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_limit_bytes: int, long_entries: int
+) -> None:
+    monkeypatch.setattr(sorted_runs, "_LONG_ENTRIES", long_entries)
     generator = np.random.default_rng(11)
     runs = SortedRuns(tmp_path, [], memory_limit_bytes)
     everything: Counter[tuple[int, int]] = Counter()
@@ -43,6 +48,12 @@ def test_what_is_found_is_what_was_put_in(tmp_path: Path, memory_limit_bytes: in
         assert counted(*runs.find(wanted)) == kept
         numbers = runs.counts(wanted).tolist()
         assert numbers == [sum(n for k, n in kept.items() if k[0] == key) for key in wanted]
+    # Of runs with a bitmap too, another process finds the same.
+    again = SortedRuns(tmp_path, runs.runs, memory_limit_bytes)
+    every = np.unique([np.uint64(key) for key, _ in everything])
+    assert counted(*again.find(every)) == everything
+    absent = every[:-1] + np.uint64(1)
+    assert not again.counts(absent).any()
     shared = Counter()
     for part in runs.repeated():
         shared += counted(*part)
@@ -90,3 +101,18 @@ def test_runs_are_whole_only_in_their_full_length(tmp_path: Path) -> None:
     file = tmp_path / f"{run.name}.values"
     file.write_bytes(file.read_bytes()[:-1])
     assert not are_whole(tmp_path, [run])
+
+
+def test_a_bitmap_tells_most_keys_that_are_not_there_and_none_that_is(tmp_path: Path) -> None:
+    generator = np.random.default_rng(3)
+    keys = generator.integers(0, 1 << 64, 70_000, dtype=np.uint64)
+    runs = SortedRuns(tmp_path, [], 1 << 20)
+    run = runs.add(keys, np.arange(len(keys)))
+    there = np.sort(keys)
+    elsewhere = np.sort(generator.integers(0, 1 << 64, 10_000, dtype=np.uint64))
+    possible = runs._possible(run, there)
+    assert possible is not None
+    assert len(possible) == len(there)
+    wrong = runs._possible(run, elsewhere)
+    assert wrong is not None
+    assert len(wrong) < len(elsewhere) / 4
