@@ -27,7 +27,7 @@ Reader = Callable[[pl.DataFrame], Iterator[pa.RecordBatch]]
 """Takes places (one row per document wanted), yields batches of id, content, content_sha256."""
 
 _BYTES_PER_SHINGLE = 28
-"""8 for the hash, 8 for the copy made while sets are joined together, 12 for its number and word."""
+"""8 for the hash, 8 for the copy made while sets are joined together, 12 to number it."""
 
 
 @dataclass(frozen=True, slots=True)

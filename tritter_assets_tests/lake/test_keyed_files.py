@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tritter_assets.errors import LakeCorruption
-from tritter_assets.lake import Lake, keyed_files
+from tritter_assets.lake import Lake, keyed_files, row_commits
 from tritter_assets.lake.gone_rows import drop_gone_rows
 
 SCHEMA = pa.schema(
@@ -75,7 +75,10 @@ def changed(state: dict[str, list[str]], keys: list[str], mark: str) -> pl.DataF
     return frame({key: state[key] for key in keys})
 
 
-def test_a_small_change_writes_a_small_file_and_leaves_the_large_one(tmp_path) -> None:
+def test_a_small_change_writes_a_small_file_and_leaves_the_large_one(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_commits, "_COMMITS_PER_CHECKPOINT", 20)
     lake = Lake.at(tmp_path)
     state = numbered(140_000)
     whole = replace(lake, frame(state), None).added
