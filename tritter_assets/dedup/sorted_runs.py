@@ -7,8 +7,8 @@ there are at most three of a size, and an entry is copied once per fourfold grow
 with 500,000 documents, 500 more cost a SQLite index 14 MB, and a run of them 8 KB. Runs are mapped,
 not loaded: looking up m keys among n touches about m pages.
 
-Beside a long run lies a bitmap with about ten bits an entry, in which the bit of each key's first
-digits is set: most keys that a run does not have are told by it, without touching the run.
+Most keys that a long run does not have are told by the bitmap beside it (`key_bitmap.py`), without
+touching the run.
 
 Entries are never taken out of a run. Whoever looks one up tells what is still there by its value,
 and leaves the rest out when runs are merged.
@@ -25,13 +25,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from tritter_assets.dedup.key_bitmap import KeyBitmap
+
 _MERGED_AT_ONCE = 4
 _BYTES_PER_MERGED_ENTRY = 64
 """16 read, 16 written, 8 of sort order, and what the sort needs."""
 _BYTES_PER_VALUE = 8
 _LONG_ENTRIES = 1 << 16
 """Shorter runs are searched at once: their keys are a few pages."""
-_BITS_PER_ENTRY = 8
 
 _NOWHERE = np.zeros(0, dtype=np.int64)
 
@@ -62,7 +63,7 @@ class SortedRuns:
         self.runs = list(runs)
         self._number = 1 + max((int(run.name) for run in runs), default=0)
         self._mapped: dict[Run, tuple[np.ndarray, np.ndarray]] = {}
-        self._bitmaps: dict[Run, np.ndarray] = {}
+        self._bitmaps: dict[Run, KeyBitmap | None] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.sweep()
 
@@ -98,8 +99,8 @@ class SortedRuns:
         keys[order].tofile(self._path(run, "keys"))
         values[order].tofile(self._path(run, "values"))
         if run.num_entries >= _LONG_ENTRIES:
-            bitmap = self._new_bitmap(run.name, run.num_entries)
-            _mark(bitmap, keys[order])
+            bitmap = KeyBitmap.create(self._path(run, "bits"), run.num_entries)
+            bitmap.mark(keys[order])
             bitmap.flush()
         self.runs.append(run)
         return run
@@ -126,7 +127,9 @@ class SortedRuns:
         merged = Run(name, 0)
         written = 0
         most = sum(run.num_entries for run in runs)
-        bitmap = self._new_bitmap(name, most) if most >= _LONG_ENTRIES else None
+        bitmap = None
+        if most >= _LONG_ENTRIES:
+            bitmap = KeyBitmap.create(self._path(merged, "bits"), most)
         with (
             self._path(merged, "keys").open("wb") as key_file,
             self._path(merged, "values").open("wb") as value_file,
@@ -139,10 +142,9 @@ class SortedRuns:
                 keys.tofile(key_file)
                 values.tofile(value_file)
                 if bitmap is not None:
-                    _mark(bitmap, keys)
+                    bitmap.mark(keys)
                 written += len(keys)
         if bitmap is not None:
-            # Its file has its length before its bits: a machine that stops must not leave zeros.
             bitmap.flush()
         self.runs = [run for run in self.runs if run not in runs]
         for run in runs:
@@ -207,18 +209,9 @@ class SortedRuns:
         if run.num_entries < _LONG_ENTRIES:
             return None
         if run not in self._bitmaps:
-            path = self._folder / f"{run.name}.bits"
-            if not path.exists():
-                return None
-            self._bitmaps[run] = _map(path, "u1")
+            self._bitmaps[run] = KeyBitmap.load(self._path(run, "bits"))
         bitmap = self._bitmaps[run]
-        places = keys >> _shift(bitmap)
-        bits = bitmap[places >> np.uint64(3)] >> (places & np.uint64(7)).astype(np.uint8)
-        return np.flatnonzero(bits & np.uint8(1))
-
-    def _new_bitmap(self, name: str, num_entries: int) -> np.memmap:
-        size = 1 << max(num_entries * _BITS_PER_ENTRY // 8 - 1, 0).bit_length()
-        return np.memmap(self._folder / f"{name}.bits", dtype=np.uint8, mode="w+", shape=(size,))
+        return None if bitmap is None else bitmap.possible(keys)
 
     def _slices(self, runs: Sequence[Run]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the entries of runs by ranges of the key, each sorted; a key lies in one."""
@@ -299,21 +292,6 @@ def among(values: np.ndarray, held: np.ndarray) -> np.ndarray:
     if not len(held):
         return np.zeros(len(values), dtype=np.bool_)
     return held[np.minimum(np.searchsorted(held, values), len(held) - 1)] == values
-
-
-def _shift(bitmap: np.ndarray) -> np.uint64:
-    """Returns by how much a key is shifted to give the number of its bit."""
-    return np.uint64(64 - (8 * len(bitmap)).bit_length() + 1)
-
-
-def _mark(bitmap: np.ndarray, keys: np.ndarray) -> None:
-    """Sets the bits of sorted keys."""
-    if len(keys):
-        places = keys >> _shift(bitmap)
-        byte = (places >> np.uint64(3)).astype(np.int64)
-        bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
-        first = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
-        bitmap[byte[first]] |= np.bitwise_or.reduceat(bits, first)
 
 
 def _map(path: Path, kind: str) -> np.ndarray:

@@ -101,18 +101,3 @@ def test_runs_are_whole_only_in_their_full_length(tmp_path: Path) -> None:
     file = tmp_path / f"{run.name}.values"
     file.write_bytes(file.read_bytes()[:-1])
     assert not are_whole(tmp_path, [run])
-
-
-def test_a_bitmap_tells_most_keys_that_are_not_there_and_none_that_is(tmp_path: Path) -> None:
-    generator = np.random.default_rng(3)
-    keys = generator.integers(0, 1 << 64, 70_000, dtype=np.uint64)
-    runs = SortedRuns(tmp_path, [], 1 << 20)
-    run = runs.add(keys, np.arange(len(keys)))
-    there = np.sort(keys)
-    elsewhere = np.sort(generator.integers(0, 1 << 64, 10_000, dtype=np.uint64))
-    possible = runs._possible(run, there)
-    assert possible is not None
-    assert len(possible) == len(there)
-    wrong = runs._possible(run, elsewhere)
-    assert wrong is not None
-    assert len(wrong) < len(elsewhere) / 4
