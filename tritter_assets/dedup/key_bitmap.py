@@ -7,11 +7,12 @@ looking sorted keys up walks through it once).
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+
+from tritter_assets.lake.mapped_file import map_file
 
 _BITS_PER_KEY = 8
 
@@ -33,11 +34,9 @@ class KeyBitmap:
     def load(cls, path: Path) -> Self | None:
         """Maps the file, or returns None when there is none."""
         try:
-            with path.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return cls(np.frombuffer(map_file(path), dtype=np.uint8))
         except FileNotFoundError:
             return None
-        return cls(np.frombuffer(mapped, dtype=np.uint8))
 
     def mark(self, keys: np.ndarray) -> None:
         """Sets the bits of sorted keys."""

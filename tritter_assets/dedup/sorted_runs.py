@@ -16,7 +16,6 @@ and leaves the rest out when runs are merged.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import numpy as np
 import polars as pl
 
 from tritter_assets.dedup.key_bitmap import KeyBitmap
+from tritter_assets.lake.mapped_file import map_file
 
 _MERGED_AT_ONCE = 4
 _BYTES_PER_MERGED_ENTRY = 64
@@ -42,7 +42,7 @@ Living = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A sorted run: the stem of its two files, and its length."""
+    """A sorted run: the stem of its files, and its length."""
 
     name: str
     num_entries: int
@@ -240,8 +240,8 @@ class SortedRuns:
             return np.zeros(0, np.uint64), np.zeros(0, np.int64)
         if run not in self._mapped:
             self._mapped[run] = (
-                _map(self._path(run, "keys"), "<u8"),
-                _map(self._path(run, "values"), "<i8"),
+                np.frombuffer(map_file(self._path(run, "keys")), dtype="<u8"),
+                np.frombuffer(map_file(self._path(run, "values")), dtype="<i8"),
             )
         return self._mapped[run]
 
@@ -292,13 +292,6 @@ def among(values: np.ndarray, held: np.ndarray) -> np.ndarray:
     if not len(held):
         return np.zeros(len(values), dtype=np.bool_)
     return held[np.minimum(np.searchsorted(held, values), len(held) - 1)] == values
-
-
-def _map(path: Path, kind: str) -> np.ndarray:
-    # `np.memmap` costs 125 us a file, most of it to make the path real.
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dtype=kind)
 
 
 def _tier(num_entries: int) -> int:

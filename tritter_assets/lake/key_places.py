@@ -8,7 +8,6 @@ m keys among n touches about m pages.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from tritter_assets.lake.fingerprint import CONTENT_SEEDS
+from tritter_assets.lake.mapped_file import map_file
 
 _COLUMNS = ("<u8", "<u8", "<u8", "<u4")
 _BYTES_PER_ROW = 28
@@ -80,9 +80,7 @@ class PlaceFiles:
     def load(self, data_file: str) -> KeyPlaces | None:
         """Maps the places of a data file, or returns None when they were never kept."""
         try:
-            # `np.memmap` costs 125 us a column, most of it to make the path real.
-            with (self._folder / data_file).open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = map_file(self._folder / data_file)
         except FileNotFoundError:
             return None
         num_rows = len(mapped) // _BYTES_PER_ROW

@@ -9,14 +9,15 @@ the whole text, in ASCII lower case and with white space collapsed, where there 
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-
-from tritter_assets.dedup.memory import open_duckdb
 
 _WORD = re.compile(rb"[a-z0-9_]+")
 _BLANK = re.compile(rb"[\t-\r\x1c- ]+")
@@ -89,7 +90,7 @@ def _candidates(
         .filter(pl.col("spread") > 1)
         .select("document", "size", "shingle")
     )
-    with open_duckdb(_MEMORY_BYTES) as connection:
+    with _open_duckdb() as connection:
         connection.register("prefixes", prefixes.to_arrow())
         found = connection.sql(
             f"""
@@ -141,3 +142,24 @@ def _spread() -> Any:
                     at += 1
 
     return numba.njit(fill)
+
+
+@contextmanager
+def _open_duckdb() -> Iterator[Any]:
+    """Opens an in-memory DuckDB that holds at most `_MEMORY_BYTES` and spills the rest."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="near-truth-") as folder:
+        connection = duckdb.connect(
+            config={
+                "memory_limit": f"{_MEMORY_BYTES >> 20}MiB",
+                "temp_directory": folder,
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
